@@ -28,11 +28,11 @@ from neuroasync.runtime.batch.job import BatchJob
 from neuroasync.runtime.clock import Clock, VirtualClock, check_clock
 from neuroasync.runtime.counts import Counts
 from neuroasync.runtime.network_lifecycle import NetworkLifecycle
-from neuroasync.runtime.option_resolver import OptionResolver, check_max_cpu
+from neuroasync.runtime.option_resolver import OptionResolver
 from neuroasync.runtime.populations.coroutine import PopulationCoroutine, check_populations
 from neuroasync.runtime.session import Session
 from neuroasync.runtime.tap import Tap
-from neuroasync.runtime.time_slice import CpuAccount, TimeSlice
+from neuroasync.runtime.time_slice import CpuAccount, TimeSlice, check_max_cpu
 from neuroasync.shipped import load_bundle
 
 __all__ = ["Network"]

@@ -14,10 +14,9 @@ from neuroasync.core.engine.stop_rules import Progress, StopRule, parse_stop_rul
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.formats.bundle_calibration import Calibration
 from neuroasync.core.formats.bundle_golden import PolicySpec
-from neuroasync.core.model.checks import as_number, must_be, shown
 from neuroasync.errors import StopRuleError
 
-__all__ = ["OptionResolver", "check_max_cpu"]
+__all__ = ["OptionResolver"]
 
 _MAX_PLANS: Final = 16
 _HINT: Final = "calibrate it with `neuroasync calibrate` or `neuroasync.metrics.calibrate`"
@@ -177,17 +176,3 @@ def _spec(settings: RunSettings) -> PolicySpec | None:
 def _text(policy: PolicySpec) -> str:
     noise = f", noise {policy.noise}" if policy.noise else ""
     return f"{policy.name}, F = {policy.group_size}, {policy.input} input{noise}"
-
-
-def check_max_cpu(max_cpu_s: float | None) -> float:
-    """Return a maximum of CPU time, s; infinity for None.
-
-    Raises:
-        ValueError: it is not a number above 0.
-    """
-    if max_cpu_s is None:
-        return math.inf
-    value = as_number(max_cpu_s)
-    if value is None or not value > 0:
-        raise ValueError(must_be("max_cpu_s", "a number above 0, or None", shown(max_cpu_s)))
-    return value

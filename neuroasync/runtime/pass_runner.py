@@ -36,12 +36,8 @@ class PassRunner:
         self._buffer = sample_input.buffer
         self._timestep_us = scheduler.simulator.plan.packed.model.timestep_us
 
-    def run_now(self, end_us: int, small_work: int = 0) -> bool:
+    def run_now(self, end_us: int) -> bool:
         """Run every pass up to ``end_us``, if that needs no wait.
-
-        Args:
-            end_us: virtual time of the last pass, µs.
-            small_work: as for :meth:`Scheduler.run_now`.
 
         Returns:
             Whether all ran. If not, the caller must await :meth:`run_until` with the same
@@ -50,9 +46,7 @@ class PassRunner:
         if end_us < 0 or self._simulator.is_stopped:
             return True
         buffer = self._buffer
-        if is_many(buffer.waiting):
-            return False
-        if not self._scheduler.run_now(buffer.events, end_us, small_work):
+        if is_many(buffer.waiting) or not self._scheduler.run_now(buffer.events, end_us):
             return False
         buffer.drop(self._unneeded())
         return True

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
 
 from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.engine.decision import Decision
@@ -29,9 +28,6 @@ from neuroasync.runtime.scheduler import Scheduler
 from neuroasync.runtime.time_slice import CpuAccount
 
 __all__ = ["SampleRunner"]
-
-_SMALL_WORK: Final = 50_000
-"""Work of a small sample, which is finished although its slice is over. A step counts as 1,024."""
 
 _log = logging.getLogger("neuroasync.session")
 
@@ -244,7 +240,7 @@ class SampleRunner:
             end_us = buffer.last_pass_us(length_us, train)
             self._started_s = time.perf_counter()
             buffer.accept(train, True)
-            if self.passes.run_now(end_us, _SMALL_WORK):
+            if self.passes.run_now(end_us):
                 decision = self.finish(length_us)
                 self.counts.events += train.t_us.size
         except Exception:  # `decide` makes the same error, and raises it

@@ -117,35 +117,25 @@ class Scheduler:
             if self._run_slice(end_us) or self._run_slices(end_us):
                 return
 
-    def run_now(self, events: MergedEvents, end_us: int, small_work: int = 0) -> bool:
+    def run_now(self, events: MergedEvents, end_us: int) -> bool:
         """Run passes as :meth:`run` does, but only in this time slice.
-
-        Args:
-            events: as for :meth:`run`.
-            end_us: as for :meth:`run`.
-            small_work: work that may be done although the slice is over, in the unit of
-                :attr:`Simulator.work`.
 
         Returns:
             Whether all ran. If not, call :meth:`run` with the same arguments, or :meth:`restart`.
         """
         if self._time_slice.must_wait() or not self._uses_compiled_engine():
             return False
-        return self._start(events, end_us, small_work)
+        return self._start(events, end_us)
 
-    def _start(self, events: MergedEvents, end_us: int, small_work: int = 0) -> bool:
+    def _start(self, events: MergedEvents, end_us: int) -> bool:
         """Run passes in the compiled engine for the rest of the slice; return whether all ran."""
         self._resumed_cpu_s = time.thread_time()
-        work = self.simulator.work + small_work
-        return self._run_slice(end_us, events) or self._run_slices(end_us, work)
+        return self._run_slice(end_us, events) or self._run_slices(end_us)
 
-    def _run_slices(self, end_us: int, work: int = 0) -> bool:
-        """Continue the passes for the rest of the slice, or until ``work`` is done.
-
-        Return whether all ran.
-        """
+    def _run_slices(self, end_us: int) -> bool:
+        """Continue the passes for the rest of the slice; return whether all ran."""
         time_slice = self._time_slice
-        while self.is_midway and (self.simulator.work < work or not time_slice.is_exhausted()):
+        while self.is_midway and not time_slice.is_exhausted():
             self._run_slice(end_us)
         return not self.is_midway
 

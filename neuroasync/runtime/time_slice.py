@@ -14,14 +14,14 @@ import heapq
 import math
 import time
 from collections import deque
-from collections.abc import Callable
 from itertools import count
 from typing import ClassVar, Final, TypeAlias
 from weakref import WeakKeyDictionary
 
+from neuroasync.core.model.checks import as_number, must_be, shown
 from neuroasync.errors import CpuTimeLimitError
 
-__all__ = ["CpuAccount", "TimeSlice"]
+__all__ = ["CpuAccount", "TimeSlice", "check_max_cpu"]
 
 SLICE_S: Final = 5e-4
 """Length of the time slice of sessions, s. The last call of a turn may end after it."""
@@ -134,10 +134,12 @@ class TimeSlice:
         self._unserved: list[_Entry] = []
         self._least_used_first = False
         self._max_woken = 1
-        self._woken = self._served = 0
+        self._woken = 0
+        self._served = 0
         self.deadline = 0.0
-        self._is_open = self._is_calling = False
-        self._rate, self._share = 1e8, _MIN_SHARE
+        self._is_open = False
+        self._rate = 1e8
+        self._share = _MIN_SHARE
 
     @classmethod
     def of_running_loop(cls) -> "TimeSlice":
@@ -158,8 +160,6 @@ class TimeSlice:
 
     def must_wait(self) -> bool:
         """Return whether a new session has to wait for earlier ones, or for the next slice."""
-        if self._is_calling:
-            return False
         if self._woken or self._waiting or self._unserved:
             return True
         if not self._is_open:
@@ -221,10 +221,20 @@ class TimeSlice:
 
         Cancellation: safe.
         """
+        loop, arrival = asyncio.get_running_loop(), next(self._arrivals)
         rank = -math.inf if account is None else account.rank()
-        arrival = next(self._arrivals)
-        for woken_in_vain in count():
-            turn = self._enqueue(rank, arrival, woken_in_vain)
+        woken_in_vain = 0
+        while True:
+            turn = loop.create_future()
+            entry = (rank, arrival, woken_in_vain, turn)
+            if woken_in_vain:
+                self._unserved.append(entry)
+            else:
+                heapq.heappush(self._by_use, entry)
+                self._by_arrival.append(entry)
+                self._waiting += 1
+            if not self._is_open:
+                self._open()
             try:
                 await turn
             except asyncio.CancelledError:
@@ -234,54 +244,15 @@ class TimeSlice:
                 else:
                     self._woken -= 1
                 raise
-            if self._may_run():
+            self._woken -= 1
+            now = time.perf_counter()
+            if not self._served:
+                self.deadline = now + self._slice_s
+            if now <= self.deadline:
+                self._served += 1
                 return
-
-    def call_in_turn(self, call: Callable[[], None], account: CpuAccount) -> None:
-        """Call a function in the turn that a session would get if it began to wait now.
-
-        The function must not raise. While it runs, :meth:`must_wait` returns False. It should look
-        at :meth:`is_exhausted` before it begins anything else.
-        """
-        self._call_once_woken(call, account.rank(), next(self._arrivals), 0)
-
-    def _call_once_woken(
-        self, call: Callable[[], None], rank: float, arrival: int, woken_in_vain: int
-    ) -> None:
-        def take_turn(_: _Turn) -> None:
-            if self._may_run():
-                self._is_calling = True
-                try:
-                    call()
-                finally:
-                    self._is_calling = False
-            else:
-                self._call_once_woken(call, rank, arrival, woken_in_vain + 1)
-
-        self._enqueue(rank, arrival, woken_in_vain).add_done_callback(take_turn)
-
-    def _enqueue(self, rank: float, arrival: int, woken_in_vain: int) -> _Turn:
-        """Add a session to the queues and return its turn, upon which :meth:`_may_run` follows."""
-        turn = asyncio.get_running_loop().create_future()
-        entry = (rank, arrival, woken_in_vain, turn)
-        if woken_in_vain:
-            self._unserved.append(entry)
-        else:
-            heapq.heappush(self._by_use, entry)
-            self._by_arrival.append(entry)
-            self._waiting += 1
-        if not self._is_open:
-            self._open()
-        return turn
-
-    def _may_run(self) -> bool:
-        """Return whether a session that was woken may run: the slice is not used up by others."""
-        self._woken -= 1
-        now = time.perf_counter()
-        if not self._served:
-            self.deadline = now + self._slice_s
-        self._served += (may_run := now <= self.deadline)
-        return may_run
+            # Earlier sessions have used up the slice, so this one keeps its place.
+            woken_in_vain += 1
 
     def _forget(self, turn: _Turn) -> None:
         """Remove a session whose wait was cancelled."""
@@ -348,3 +319,17 @@ class TimeSlice:
             if not turn.done():
                 return turn
         return None
+
+
+def check_max_cpu(max_cpu_s: float | None) -> float:
+    """Return a maximum of CPU time, s; infinity for None.
+
+    Raises:
+        ValueError: it is not a number above 0.
+    """
+    if max_cpu_s is None:
+        return math.inf
+    value = as_number(max_cpu_s)
+    if value is None or not value > 0:
+        raise ValueError(must_be("max_cpu_s", "a number above 0, or None", shown(max_cpu_s)))
+    return value

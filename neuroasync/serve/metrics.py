@@ -111,12 +111,6 @@ _SLOTS: Final = {
         (family, value) for family in FAMILIES for value in family.values
     )
 }
-_EVENTS: Final = _SLOTS["events", ""]
-_SPIKES: Final = _SLOTS["spikes", ""]
-_ARRIVAL: Final = (
-    _SLOTS["messages", ""], _SLOTS["samples_sent", ""], _SLOTS["samples_accepted", "answered"],
-    _SLOTS["decisions", ""],
-)  # fmt: skip
 _FIRST_BUCKET: Final = len(_SLOTS)
 _LATENCY_SUM: Final = _FIRST_BUCKET + len(LATENCY_BUCKETS_S) + 1
 
@@ -169,15 +163,6 @@ class ServerMetrics:
         """Count a decision, its spikes and its latency in seconds."""
         self.add("decisions")
         self.add("spikes", spikes)
-        self.observe_latency(latency_s)
-
-    def count_arrival(self, events: int, spikes: int, latency_s: float) -> None:
-        """Count a message with a whole sample that was decided and answered at once."""
-        cells, first = self._cells, self._first
-        for slot in _ARRIVAL:
-            cells[first + slot] += 1
-        cells[first + _EVENTS] += events
-        cells[first + _SPIKES] += spikes
         self.observe_latency(latency_s)
 
     def observe_latency(self, seconds: float) -> None:

@@ -10,7 +10,6 @@ from starlette.requests import HTTPConnection
 from neuroasync.runtime.bounded_queue import WhenFull, check_when_full
 from neuroasync.runtime.time_slice import TimeSlice
 from neuroasync.serve.capacity import CapacityLimiter
-from neuroasync.serve.connection.arrival_turns import ArrivalTurns
 from neuroasync.serve.limits import ServerLimits
 from neuroasync.serve.metrics import ServerMetrics
 from neuroasync.serve.served_networks import ServedNetwork, ServedNetworks
@@ -85,7 +84,6 @@ class ServerState:
             limits.max_queued_samples_total, limits.max_queued_events_total
         )
         self.read_slice = TimeSlice(_READ_SLICE_S)
-        self._arrival_turns: ArrivalTurns | None = None
         self.is_draining = False
         self._token = None if token is None else token.encode()
         self._connections: set[OpenConnection] = set()
@@ -94,14 +92,6 @@ class ServerState:
         self._idle = asyncio.Event()
         self._idle.set()
         self._connection_count = 0
-
-    @property
-    def arrival_turns(self) -> ArrivalTurns:
-        """The turns of connections in this event loop whose small samples wait for a slice."""
-        turns, time_slice = self._arrival_turns, TimeSlice.of_running_loop()
-        if turns is None or turns.time_slice is not time_slice:  # an app may run in several loops
-            self._arrival_turns = turns = ArrivalTurns(time_slice)
-        return turns
 
     def is_authorized(self, request: HTTPConnection) -> bool:
         """Return whether a request or websocket presents the token, if the server requires one."""

@@ -13,8 +13,6 @@ from starlette.applications import Starlette
 
 from neuroasync import Decision, SpikeTrain
 from neuroasync.messages import EventMessage, format_events
-from neuroasync.serve.connection.websocket import Receiver
-from neuroasync.serve.process.message_intake import MessageIntake
 
 
 class RefusedError(Exception):
@@ -34,11 +32,16 @@ class Websocket:
         self._is_reading.set()
         self._has_left = False
         self.was_aborted = False
-        self._intake = MessageIntake(self._to_app)
+        self._is_awaited = False
+        self.receiver: Callable[[str | bytes], bool] | None = None
         self.task: asyncio.Task[None]
 
     async def _receive(self) -> dict[str, Any]:
-        return await self._intake.next()
+        self._is_awaited = True
+        try:
+            return await self._to_app.get()
+        finally:
+            self._is_awaited = False
 
     async def _send(self, message: dict[str, Any]) -> None:
         await self._is_reading.wait()
@@ -68,24 +71,10 @@ class Websocket:
         """Called by the server, as ``RawConnection.has_left``."""
         return self._has_left
 
-    def set_receiver(self, receiver: Receiver | None) -> None:
-        """Called by the server, as ``RawConnection.set_receiver``."""
-        self._intake.receiver = receiver
-
-    def offer_again(self) -> None:
-        """Called by the server, as ``RawConnection.offer_again``."""
-        self._intake.offer_again()
-
-    @property
-    def has_put_off(self) -> bool:
-        """Read by the server, as ``RawConnection.has_put_off``."""
-        return self._intake.has_put_off
-
     def disconnect(self) -> None:
         """Leave without a close frame."""
         self._has_left = True
         self._is_reading.set()
-        self._intake.queue_put_off()
         self._to_app.put_nowait({"type": "websocket.disconnect", "code": 1006})
 
     def vanish(self) -> None:
@@ -103,7 +92,11 @@ class Websocket:
         return self._to_app.qsize()
 
     def send(self, data: str | bytes) -> None:
-        self._intake.take(data)
+        is_next = self._is_awaited and self._to_app.empty()
+        if is_next and self.receiver is not None and self.receiver(data):
+            return
+        kind = "text" if isinstance(data, str) else "bytes"
+        self._to_app.put_nowait({"type": "websocket.receive", kind: data})
 
     def send_sample(self, events: SpikeTrain, *, end: bool = True, binary: bool = False) -> None:
         self.send(format_events(EventMessage(events, end), binary=binary))

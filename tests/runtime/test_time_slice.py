@@ -3,14 +3,12 @@
 import asyncio
 import gc
 import weakref
-from functools import partial
 
 import pytest
 
 from neuroasync.errors import CpuTimeLimitError
 from neuroasync.runtime import time_slice
-from neuroasync.runtime.option_resolver import check_max_cpu
-from neuroasync.runtime.time_slice import CpuAccount, TimeSlice
+from neuroasync.runtime.time_slice import CpuAccount, TimeSlice, check_max_cpu
 
 
 async def test_time_slice_is_exhausted_when_its_time_has_passed(clock):
@@ -311,45 +309,3 @@ def test_time_slice_does_not_keep_its_event_loop_alive():
     loop = asyncio.run(loop_that_took_turns())
     gc.collect()
     assert loop() is None
-
-
-async def test_called_function_has_the_turn_of_a_session(clock, no_leaks):
-    t = TimeSlice.of_running_loop()
-    order = []
-
-    async def session(name):
-        await t.wait_turn(CpuAccount())
-        order.append(name)
-
-    def call(name):
-        order.append((name, t.must_wait()))
-
-    assert not t.is_exhausted()
-    first = asyncio.create_task(session("a"))
-    await asyncio.sleep(0)
-    t.call_in_turn(partial(call, "b"), CpuAccount())
-    last = asyncio.create_task(session("c"))
-    assert t.must_wait()
-    await asyncio.gather(first, last)
-    assert sorted(order, key=str) == [("b", False), "a", "c"]
-    assert not t.must_wait()
-
-
-async def test_called_function_keeps_its_place_after_a_slice_that_others_used_up(clock, no_leaks):
-    t = TimeSlice.of_running_loop()
-    order = []
-
-    def call(name):
-        order.append(name)
-        clock.now += 2 * time_slice.SLICE_S
-
-    for name in "abcd":
-        t.call_in_turn(partial(call, name), CpuAccount())
-    turns = 0
-    while len(order) < 4:
-        await asyncio.sleep(0)
-        turns += 1
-        assert turns < 40
-    assert order == ["a", "b", "c", "d"]
-    await asyncio.sleep(0)
-    assert not t.must_wait()

@@ -8,11 +8,10 @@ from neuroasync.errors import NeuroasyncError
 from neuroasync.messages import format_decision, parse_events
 from neuroasync.runtime.session import Session
 from neuroasync.runtime.time_slice import CpuAccount, TimeSlice
-from neuroasync.serve.connection.arrival_turns import ArrivalTurns
 from neuroasync.serve.connection.incoming_sample import Chunk
 from neuroasync.serve.connection.rate_limit import TokenBucket
 from neuroasync.serve.connection.sample_inbox import SampleInbox
-from neuroasync.serve.connection.websocket import Offer, Socket
+from neuroasync.serve.connection.websocket import Socket
 from neuroasync.serve.metrics import ServerMetrics
 
 __all__ = ["ArrivalDecider"]
@@ -27,26 +26,24 @@ _MAX_SKIPPED: Final = 256
 class ArrivalDecider:
     """Decides a sample in the callback that has read its only message.
 
-    A sample is decided here only if the worker of the connection is idle, the client reads its
-    responses, and the time slice is long enough. If other connections wait for a time slice, the
-    message waits for its turn with them. All other messages, and those that get no decision, go
-    through the inbox. If a sample takes longer than the slice, or has an error, a growing number of
-    the next ones goes there directly, as the attempt was in vain.
+    A sample is decided here only if nothing has to wait: the worker of the connection is idle, the
+    client reads its responses, and the time slice is long enough. All other messages, and those
+    that get no decision, go through the inbox. If a sample takes longer than the slice, or has an
+    error, a growing number of the next ones goes there directly, as the attempt was in vain.
 
     Args:
         socket: The accepted websocket.
         session: The session of the connection.
         inbox: The inbox of the connection.
         bucket: The rate limit of the connection.
+        read_slice: Time that all connections together may spend on reading.
+        read_account: What this connection has spent on it.
         metrics: Counters of the server.
         on_decided: Called after each sample that was decided.
-        turns: Turns of connections that wait for a time slice.
-        account: CPU time that the connection has used for reading, and for decisions here.
     """
 
-    __slots__ = ("_account", "_arrived_s", "_bucket", "_has_turn", "_inbox", "_is_waiting",
-                 "_metrics", "_on_decided", "_run_slice", "_session", "_skipped", "_socket",
-                 "_to_skip", "_turns")  # fmt: skip
+    __slots__ = ("_bucket", "_inbox", "_metrics", "_on_decided", "_read_account", "_read_slice",
+                 "_run_slice", "_session", "_skipped", "_socket", "_to_skip")  # fmt: skip
 
     def __init__(
         self,
@@ -54,66 +51,45 @@ class ArrivalDecider:
         session: Session,
         inbox: SampleInbox,
         bucket: TokenBucket,
+        read_slice: TimeSlice,
+        read_account: CpuAccount,
         metrics: ServerMetrics,
         on_decided: Callable[[], None],
-        turns: ArrivalTurns,
-        account: CpuAccount,
     ) -> None:
         self._socket = socket
         self._session = session
         self._inbox = inbox
         self._bucket = bucket
-        self._turns = turns
-        self._account = account
+        self._read_slice = read_slice
+        self._read_account = read_account
         self._run_slice = TimeSlice.of_running_loop()
         self._metrics = metrics
         self._on_decided = on_decided
         self._to_skip = self._skipped = 0
-        self._arrived_s = 0.0
-        self._is_waiting = self._has_turn = False
 
-    def receive(self, data: str | bytes) -> Offer:
-        """Decide the sample of a message and answer it, now or in the turn of the connection.
+    def decide(self, data: str | bytes) -> bool:
+        """Decide the sample of a message and answer it.
 
-        If the message is declined, nothing has changed.
+        Returns:
+            Whether the message was answered. If not, nothing has changed.
         """
         if self._to_skip:
             self._to_skip -= 1
-            return Offer.DECLINED
+            return False
         if not (self._inbox.is_idle and self._socket.can_send_nowait and len(data) <= _MAX_BYTES):
-            return Offer.DECLINED
+            return False
+        if self._run_slice.must_wait() or self._read_slice.must_wait():
+            return False
         if not self._bucket.has_token:
-            return Offer.DECLINED
-        began_s = time.perf_counter()
-        if not self._has_turn:
-            self._arrived_s = began_s
-        if self._run_slice.must_wait():
-            self._wait_turn()
-            return Offer.PUT_OFF
-        is_decided = self._decide(data)
-        self._account.charge(time.perf_counter() - began_s)
-        return Offer.ANSWERED if is_decided else Offer.DECLINED
-
-    def _wait_turn(self) -> None:
-        if not self._is_waiting:
-            self._is_waiting = True
-            self._turns.wait(self._take_turn, self._account)
-
-    def _take_turn(self) -> None:
-        self._is_waiting, self._has_turn = False, True
-        try:
-            self._socket.offer_again()
-        finally:
-            self._has_turn = False
-
-    def _decide(self, data: str | bytes) -> bool:
-        """Decide the sample of a message and answer it; return whether it was answered."""
+            return False
+        arrived_s = time.perf_counter()
         session, number = self._session, self._inbox.samples_sent
         try:
             message = parse_events(data, _MAX_BYTES)
+            self._read_account.charge(time.perf_counter() - arrived_s)
             if not message.end or message.provisional:
                 return False
-            chunk = Chunk.of_message(data, self._arrived_s, len(message.events))
+            chunk = Chunk.of_message(data, arrived_s, len(message.events))
             if chunk.cost > self._inbox.max_events:
                 return False  # the inbox refuses it
             # Dropped and refused samples keep their numbers, so that later ones get their seeds.
@@ -128,10 +104,12 @@ class ArrivalDecider:
             return False
         self._skipped = 0
         self._bucket.take()
-        latency_s = time.perf_counter() - self._arrived_s
+        latency_s = time.perf_counter() - arrived_s
         binary = not isinstance(data, str)
-        self._inbox.skip_answered()
-        self._metrics.count_arrival(len(message.events), decision.total_spikes, latency_s)
+        self._inbox.count_answered()
+        self._metrics.add("messages")
+        self._metrics.add("events", len(message.events))
+        self._metrics.count_decision(decision.total_spikes, latency_s)
         self._socket.send_nowait(format_decision(decision, number, 1e3 * latency_s, binary=binary))
         self._on_decided()
         return True

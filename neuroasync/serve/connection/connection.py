@@ -99,9 +99,10 @@ class ClientConnection:
             async with asyncio.TaskGroup() as tasks:
                 self._reader = tasks.create_task(self._read())
                 if not self._is_provisional:  # only the worker sends provisional decisions
-                    self._socket.set_receiver(self._arrival_decider().receive)
+                    self._socket.set_receiver(self._arrival_decider().decide)
                 # Draining may have begun between the acceptance and the registration.
-                self._drain_if_due()
+                if self._server_state.is_draining:
+                    self.drain()
                 try:
                     await self._decide_all()
                 finally:
@@ -110,8 +111,10 @@ class ClientConnection:
             self._socket.set_receiver(None)
             self._sample_inbox.abandon()
             self._server_state.remove_connection(self, self._served)
-            samples = self._sample_inbox.samples_sent
-            log.info("disconnected", extra=self._log_fields | {"samples": samples})
+            log.info(
+                "disconnected",
+                extra=self._log_fields | {"samples": self._sample_inbox.samples_sent},
+            )
 
     @property
     def is_blocked(self) -> bool:
@@ -120,8 +123,7 @@ class ClientConnection:
 
     def drain(self) -> None:
         """Stop reading, answer complete samples, then close the connection."""
-        # Once a message that was put off is answered or accepted, this is called again.
-        if self._close_frame is None and not self._has_left and not self._socket.has_put_off:
+        if self._close_frame is None and not self._has_left:
             self._metrics.add("connections_cut", 1, "draining")
             self._stop_reading("draining", _GOING_AWAY, "the server is shutting down")
 
@@ -137,17 +139,13 @@ class ClientConnection:
 
     def _arrival_decider(self) -> ArrivalDecider:
         return ArrivalDecider(
-            self._socket, self._session, self._sample_inbox, self._token_bucket, self._metrics,
-            self._finish_arrival, self._server_state.arrival_turns, self._read_account,
+            self._socket, self._session, self._sample_inbox, self._token_bucket,
+            self._server_state.read_slice, self._read_account, self._metrics,
+            self._forget_malformed,
         )  # fmt: skip
 
-    def _finish_arrival(self) -> None:
+    def _forget_malformed(self) -> None:
         self._unreadable_in_a_row = self._malformed_in_a_row = 0
-        self._drain_if_due()
-
-    def _drain_if_due(self) -> None:
-        if self._server_state.is_draining:
-            self.drain()
 
     async def _read(self) -> None:
         """Run the reader task."""
@@ -156,7 +154,8 @@ class ClientConnection:
                 self._is_receiving = True
                 data = await self._socket.receive()
                 self._is_receiving = False
-                arrived_s = self._socket.arrived_s
+                # Latency counts from here, so that delays by the server itself are not hidden.
+                arrived_s = time.perf_counter()
                 if self._server_state.read_slice.must_wait():
                     await self._server_state.read_slice.wait_turn(self._read_account)
                 if delay_s := self._token_bucket.take():
@@ -166,7 +165,6 @@ class ClientConnection:
                     return
                 await self._accept_message(data, arrived_s)
                 del data  # it would stay in memory until the next message
-                self._drain_if_due()
         except GoneError:
             self._leave()
 

@@ -1,48 +1,32 @@
 """An accepted websocket: receive messages, send responses, and notice that the client has left."""
 
 import asyncio
-import time
 from collections.abc import Callable
-from enum import Enum
 from typing import Final, Protocol, TypeAlias
 
 from starlette.types import Message, Receive, Scope, Send
 
-__all__ = [
-    "ARRIVED_S",
-    "RAW_CONNECTION_EXTENSION",
-    "GoneError",
-    "Offer",
-    "RawConnection",
-    "Receiver",
-    "Socket",
-]
+__all__ = ["RAW_CONNECTION_EXTENSION", "GoneError", "RawConnection", "Receiver", "Socket"]
 
 RAW_CONNECTION_EXTENSION: Final = "neuroasync.raw_connection"
 """Key of a :class:`RawConnection` in the extensions of the ASGI scope. It is present if
 ``neuroasync serve`` runs the app, and absent under other web servers."""
 
-ARRIVED_S: Final = "neuroasync.arrived_s"
-"""Key of an ASGI message that a receiver had put off: when it arrived, by ``perf_counter``, s."""
-
 _MAX_REASON_BYTES: Final = 123
 """The websocket protocol allows 125 bytes in a control frame, of which the close code takes two."""
 
 
-class Offer(Enum):
-    """What a receiver does with a message that it is offered."""
-
-    ANSWERED = "it has answered the message"
-    DECLINED = "the app gets the message"
-    PUT_OFF = "it will call RawConnection.offer_again"
-
-
-Receiver: TypeAlias = Callable[[str | bytes], Offer]
-"""A function that is offered a message."""
+Receiver: TypeAlias = Callable[[str | bytes], bool]
+"""A function that is offered a message, and returns whether it has answered it."""
 
 
 class RawConnection(Protocol):
-    """The connection below a websocket, with operations that ASGI does not offer."""
+    """The connection below a websocket, with operations that ASGI does not offer.
+
+    Attributes:
+        receiver: function that is offered each message that arrives while the app waits for one. A
+            message that it answers does not reach the app.
+    """
 
     def abort(self) -> None:
         """Close the connection without waiting for the client."""
@@ -53,23 +37,11 @@ class RawConnection(Protocol):
     def has_left(self) -> bool:
         """Return whether the client has closed the connection, even if data is still unread."""
 
-    def offer_again(self) -> None:
-        """Offer again the message that the receiver has put off, if it still waits."""
-
-    @property
-    def has_put_off(self) -> bool:
-        """Whether a message waits for :meth:`offer_again`."""
-
     @property
     def can_send_nowait(self) -> bool:
         """Whether :meth:`send_nowait` would send a message."""
 
-    def set_receiver(self, receiver: Receiver | None) -> None:
-        """Offer each message that arrives while the app waits for one to a function.
-
-        A message that it answers does not reach the app. One that it puts off reaches the app if
-        anything else arrives before :meth:`offer_again`.
-        """
+    receiver: Receiver | None
 
 
 class GoneError(Exception):
@@ -91,11 +63,10 @@ class Socket:
     Attributes:
         is_slow: Whether the connection was aborted because the client did not read.
         is_blocked: Whether a response waits for the client to read.
-        arrived_s: When the latest message arrived, by ``time.perf_counter``, s.
     """
 
     __slots__ = ("_is_closed", "_raw_connection", "_receive", "_send", "_send_timeout_s",
-                 "arrived_s", "is_blocked", "is_slow")  # fmt: skip
+                 "is_blocked", "is_slow")  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, send_timeout_s: float) -> None:
         self._receive = receive
@@ -105,7 +76,6 @@ class Socket:
         self._raw_connection: RawConnection | None = extensions.get(RAW_CONNECTION_EXTENSION)
         self._is_closed = False
         self.is_slow = self.is_blocked = False
-        self.arrived_s = 0.0
 
     async def receive(self) -> str | bytes:
         """Wait for a message and return it.
@@ -121,8 +91,6 @@ class Socket:
         if message["type"] == "websocket.disconnect":
             self._is_closed = True
             raise GoneError
-        # Latency counts from here, so that delays by the server itself are not hidden.
-        self.arrived_s = message.get(ARRIVED_S) or time.perf_counter()
         text: str | None = message.get("text")
         if text is not None:
             return text
@@ -157,19 +125,12 @@ class Socket:
             self._raw_connection.send_nowait(data)
 
     def set_receiver(self, receiver: Receiver | None) -> None:
-        """Offer messages to a function while :meth:`receive` waits, if the web server can."""
-        if self._raw_connection is not None:
-            self._raw_connection.set_receiver(receiver)
+        """Offer messages to a function that may answer them, if the web server supports it.
 
-    def offer_again(self) -> None:
-        """Offer again the message that the receiver has put off, if it still waits."""
+        The function is called only while a call of :meth:`receive` waits.
+        """
         if self._raw_connection is not None:
-            self._raw_connection.offer_again()
-
-    @property
-    def has_put_off(self) -> bool:
-        """Whether a message waits for :meth:`offer_again`."""
-        return self._raw_connection is not None and self._raw_connection.has_put_off
+            self._raw_connection.receiver = receiver
 
     async def close(self, code: int, reason: str) -> None:
         """Close the connection with a code and a reason.

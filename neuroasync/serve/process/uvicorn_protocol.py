@@ -16,7 +16,6 @@ from websockets.protocol import State
 
 from neuroasync.serve.connection.websocket import RAW_CONNECTION_EXTENSION, Receiver
 from neuroasync.serve.process.connection_table import ConnectionSlot, ConnectionTable
-from neuroasync.serve.process.message_intake import MessageIntake
 from neuroasync.serve.process.socket_state import is_closed_by_peer
 from neuroasync.serve.process.websocket_frames import (
     BINARY,
@@ -33,6 +32,10 @@ __all__ = ["WebsocketProtocol"]
 
 _LINGER_S: Final = 5.0
 """How long a closing connection may take to send what is in its buffer, in seconds."""
+
+_MAX_MESSAGES_AHEAD: Final = 16
+_MAX_BYTES_AHEAD: Final = 2**16
+"""Limits for messages that are parsed before the app asks for them. Further data stays unparsed."""
 
 _MAX_FRAGMENTS: Final = 1024
 """Maximum number of frames of one message. A frame without content takes memory, too."""
@@ -51,15 +54,16 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
     """A websocket connection that a client cannot keep open by not reading.
 
     The app finds it in the extensions of its scope, as a
-    :class:`~neuroasync.serve.connection.websocket.RawConnection`.
+    :class:`~neuroasync.serve.connection.websocket.RawConnection`, which describes ``receiver``.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._unread = bytearray()
-        self._needed = self._fragment_bytes = 0
+        self._needed = self._bytes_ahead = self._fragment_bytes = 0
         self._was_heard = self._is_fragmented = self._is_pong_unread = self._is_yielding = False
-        self._intake = MessageIntake(self.queue)
+        self._is_awaited = False
+        self.receiver: Receiver | None = None
         self._abort_timer: asyncio.TimerHandle | None = None
         self._table: ConnectionTable | None = None
         self._slot: ConnectionSlot | None = None
@@ -78,9 +82,8 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Return the slot."""
-        self._intake.queue_put_off()
         super().connection_lost(exc)
-        self._intake.receiver = None
+        self.receiver = None
         if self._abort_timer is not None:
             self._abort_timer.cancel()
         self._unread.clear()
@@ -112,19 +115,6 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
     def has_left(self) -> bool:
         """Return whether the client has closed the connection, even if data is still unread."""
         return is_closed_by_peer(self.transport.get_extra_info("socket"))
-
-    def set_receiver(self, receiver: Receiver | None) -> None:
-        """Offer messages to a function while the app waits for one; see :class:`Offer`."""
-        self._intake.receiver = receiver
-
-    def offer_again(self) -> None:
-        """Offer again the message that the receiver has put off, if it still waits."""
-        self._intake.offer_again()
-
-    @property
-    def has_put_off(self) -> bool:
-        """Whether a message waits for :meth:`offer_again`."""
-        return self._intake.has_put_off
 
     async def run_asgi(self) -> None:
         """Run the app for this connection."""
@@ -208,9 +198,13 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
     async def receive(self) -> Any:
         """Wait for the next message for the app and return it."""
         if self.queue.empty():
-            self._intake.forget_bytes()
+            self._bytes_ahead = 0
             self._read_on()
-        return await self._intake.next()
+        self._is_awaited = True
+        try:
+            return await self.queue.get()
+        finally:
+            self._is_awaited = False
 
     async def send(self, message: Any) -> None:
         """Send a message of the app. Cancellation: safe; it was sent completely or not at all."""
@@ -249,7 +243,6 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
                 self._needed = end - at
                 break
             if not self._deliver(data, at, payload, end):
-                self._intake.queue_put_off()
                 super().data_received(data[at:end])
                 others += 1
             elif data[at] == PING:
@@ -267,7 +260,6 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         """Let the library parse some received data in this turn of the event loop."""
         if self._is_yielding or self.close_sent or self.transport.is_closing():
             return
-        self._intake.queue_put_off()
         part = bytes(self._unread[:_LIBRARY_BYTES_PER_TURN])
         del self._unread[:_LIBRARY_BYTES_PER_TURN]
         super().data_received(part)
@@ -309,16 +301,24 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         try:
             content = message if kind == BINARY else message.decode()
         except UnicodeDecodeError:
-            self._intake.queue_put_off()
             # The library does the same, but writes a traceback to the log.
             self.conn.send_close(1007)
             self.handle_parser_exception()
             return True
-        self._intake.take(content)
+        is_next = self._is_awaited and self.queue.empty()
+        if self.receiver is None or not (is_next and self.receiver(content)):
+            self._bytes_ahead += end - at
+            field = "bytes" if kind == BINARY else "text"
+            self.queue.put_nowait(cast(Any, {"type": "websocket.receive", field: content}))
         return True
 
     def _is_ahead(self) -> bool:
-        return self._intake.is_full or self._is_pong_unread or self._is_yielding
+        return (
+            self.queue.qsize() >= _MAX_MESSAGES_AHEAD
+            or self._bytes_ahead >= _MAX_BYTES_AHEAD
+            or self._is_pong_unread
+            or self._is_yielding
+        )
 
     def _pause_reading(self) -> None:
         if not self.read_paused:
