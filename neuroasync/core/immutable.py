@@ -56,7 +56,7 @@ def immutable_copy(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
 
 
 def immutable_memory(size: int, dtype: DTypeLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return new memory as two arrays of ``size``: one to write to, and one that nobody can write.
+    """Return two arrays of ``size`` over the same new memory: a writable one and a read-only one.
 
     Delete the first array once the values are written, before the second: it does not keep the
     memory alive.
