@@ -7,7 +7,6 @@ from typing import Final
 
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.input_buffer import MergedEvents
-from neuroasync.core.kernels.entry_points import run_to_delivery
 from neuroasync.core.kernels.layout import Interrupt
 from neuroasync.errors import ClosedError
 from neuroasync.runtime.clock import Clock
@@ -201,7 +200,8 @@ class Scheduler:
         """Run passes of a network with custom populations, which work concurrently."""
         simulator, time_slice = self.simulator, self._time_slice
         while True:
-            reason = run_to_delivery(simulator.state.context, end_us, time_slice.work())
+            direct.begin_slice(end_us, time_slice.work())
+            reason = direct.advance()
             if reason >= 0 or reason == Interrupt.MANY_POPULATIONS:
                 if simulator.plan.has_turns:
                     for task in self._task_populations.values():

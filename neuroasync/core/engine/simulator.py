@@ -15,8 +15,9 @@ from neuroasync.core.engine.run_settings import forward_step_limit_error, pass_l
 from neuroasync.core.engine.stop_rules import Progress, should_stop
 from neuroasync.core.events.input_buffer import MergedEvents
 from neuroasync.core.kernels.entry_points import (
+    begin_slice,
     integrate_and_fire,
-    run_to_delivery,
+    run_on,
     take_chosen,
 )
 from neuroasync.core.kernels.layout import Control, Group, Interrupt, Phase, StepCounts
@@ -215,7 +216,9 @@ class Simulator:
             StopRuleError: a custom stop rule did not return a bool.
         """
         while True:
-            reason = int(run_to_delivery(self.state.acquire_scratch().address, end_us, work))
+            context = self.state.acquire_scratch().address
+            begin_slice(context, end_us, work)
+            reason = int(run_on(context, -1))
             if reason >= 0:
                 return positions(reason)
             if reason == _MANY_POPULATIONS:

@@ -4,7 +4,7 @@ import numpy as np
 
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.simulator import Simulator
-from neuroasync.core.kernels.entry_points import begin_slice, run_on, take_chosen
+from neuroasync.core.kernels.entry_points import take_chosen
 
 __all__ = ["warm_up"]
 
@@ -31,8 +31,6 @@ def warm_up(plan: ExecutionPlan) -> None:
         simulator.run_compiled(-1)
     else:
         simulator.run_to_delivery(-1)
-        begin_slice(simulator.state.context, -1, 0)
-        run_on(simulator.state.context, -1)
         simulator.integrate(0)
         take_chosen(simulator.state.context, 0)
     simulator.carry_over(0, 0)

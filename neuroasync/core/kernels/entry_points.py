@@ -26,7 +26,6 @@ __all__ = [
     "integrate_and_fire",
     "run_compiled",
     "run_on",
-    "run_to_delivery",
     "take_chosen",
 ]
 
@@ -52,14 +51,8 @@ def feed(context, t_us, index):
 
 
 @kernel
-def run_to_delivery(context, end_us, work):
-    """Call :func:`neuroasync.core.kernels.forward_pass.run_to_delivery`."""
-    return _run_to_delivery(i64_at(context, len(Context)), end_us, work)
-
-
-@kernel
 def begin_slice(context, end_us, work):
-    """Set how far :func:`run_on` runs, which takes fewer arguments and so less time.
+    """Set how far :func:`run_on` runs, which with fewer arguments takes less time.
 
     Args:
         context: address of the context.
@@ -74,7 +67,8 @@ def begin_slice(context, end_us, work):
 def run_on(context, p):
     """Let population ``p`` integrate the group (-1: none does), and run to the next delivery.
 
-    The coroutine engine thus needs one call for each group that reaches one population.
+    It returns what :func:`neuroasync.core.kernels.forward_pass.run_to_delivery` does. The coroutine
+    engine thus needs one call for each group that reaches one population.
     """
     c = i64_at(context, len(Context))
     if p >= 0:
