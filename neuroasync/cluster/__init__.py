@@ -1,0 +1,18 @@
+"""Deciding data sets on the workers of a Ray cluster. This package needs the extra ``ray``.
+
+Ray starts the workers, moves the data and repeats what a lost worker did. A sample's seed depends
+on nothing but its number, so that the decisions are those of :meth:`neuroasync.Network.decide_all`,
+to the bit, wherever the samples are decided.
+"""
+
+try:
+    import ray  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f"running on a cluster needs {error.name}: pip install 'neuroasync[ray]'", name=error.name
+    ) from error
+
+from neuroasync.cluster.cluster import Cluster
+from neuroasync.cluster.tasks import ClusterError
+
+__all__ = ["Cluster", "ClusterError"]

@@ -1,0 +1,181 @@
+"""A connection to a Ray cluster, on which data sets are decided."""
+
+import logging
+import os
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import NoReturn, Self, Unpack
+
+import ray
+
+from neuroasync import limits
+from neuroasync.cluster.decide_all import decide_all
+from neuroasync.cluster.tasks import ClusterError
+from neuroasync.core.copies import cannot_copy
+from neuroasync.core.durations import Duration, optional_microseconds
+from neuroasync.core.engine.decision import Decision
+from neuroasync.core.engine.run_settings import RunOptions, check_seed
+from neuroasync.core.events.spike_train import Events
+from neuroasync.core.model.checks import check_int
+from neuroasync.errors import ClosedError
+from neuroasync.runtime.batch.decide_all import Samples, check_samples
+from neuroasync.runtime.network import Network
+
+__all__ = ["Cluster"]
+
+
+class Cluster:
+    """A Ray cluster, to be used inside ``with``, which blocks for seconds while Ray starts.
+
+    If the program is connected to a Ray cluster already, that connection is used, and kept.
+
+    Args:
+        address: ``"local"`` starts Ray on this machine, and stops it at the end of the block;
+            ``"auto"`` or ``"HOST:PORT"`` connects to the cluster that this machine belongs to.
+        cpus: number of cores for a local cluster. Defaults to all.
+
+    Raises:
+        ValueError: an argument is invalid.
+    """
+
+    def __init__(self, address: str = "local", *, cpus: int | None = None) -> None:
+        if not isinstance(address, str) or not address:
+            raise ValueError(
+                f"`address` must be 'local', 'auto' or 'HOST:PORT', got {address!r:.80}"
+            )
+        if "://" in address:
+            raise ValueError(
+                f"`address` must be 'local', 'auto' or 'HOST:PORT', got {address!r:.80}; run the "
+                "program on a machine of the cluster, for example with `ray job submit`"
+            )
+        if cpus is not None:
+            if address != "local":
+                raise ValueError("`cpus` is for a local cluster only; Ray knows those of others")
+            cpus = check_int("cpus", cpus, 1, limits.MAX_TIME_US, ValueError)
+        self._address, self._cpus = address, cpus
+        self._is_open = self._is_owner = False
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse a pickle and a copy.
+
+        Raises:
+            TypeError: always.
+        """
+        raise cannot_copy(self, "create another one in the other process")
+
+    def __enter__(self) -> Self:
+        """Connect, and return the cluster.
+
+        Raises:
+            ClusterError: there is no cluster at this address, or Ray cannot start.
+            RuntimeError: the cluster is connected already.
+        """
+        if self._is_open:
+            raise RuntimeError("the cluster is connected already")
+        self._is_owner = not ray.is_initialized()
+        if self._is_owner:
+            try:
+                self._connect()
+            except (OSError, RuntimeError, ValueError) as error:
+                raise ClusterError(
+                    f"cannot connect to the Ray cluster {self._address!r}: {error}"
+                ) from error
+        self._is_open = True
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Disconnect, and stop Ray if it was started here."""
+        self._is_open = False
+        if self._is_owner:
+            ray.shutdown()
+
+    def __repr__(self) -> str:
+        """Return one line with the address and the state."""
+        return f"<Cluster {self._address!r}, {'connected' if self._is_open else 'not connected'}>"
+
+    @property
+    def cpus(self) -> int:
+        """Number of CPUs that the cluster has at the moment, at least 1.
+
+        Raises:
+            ClosedError: the cluster is not connected.
+        """
+        if not self._is_open:
+            raise ClosedError("the cluster is not connected; use it inside `with`")
+        return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+    async def decide_all(
+        self,
+        network: Network,
+        samples: Samples | Iterable[Events],
+        *,
+        seed: int | None = None,
+        first: int = 0,
+        duration_us: Duration | None = None,
+        on_decision: Callable[[int], None] | None = None,
+        **options: Unpack[RunOptions],
+    ) -> list[Decision]:
+        """Decide each sample of a data set, from rest, on all CPUs of the cluster.
+
+        The decisions are those of :meth:`neuroasync.Network.decide_all`, except for ``wall_s``,
+        wherever the samples are decided and whichever workers are lost meanwhile.
+
+        Cancellation: the tasks are cancelled, and have ended.
+
+        Args:
+            network: the network, which must not be open: each worker opens a copy of its own.
+            samples: the data set.
+            seed: seed of the data set: sample number i runs with ``sample_seed(seed, i)``.
+                Defaults to the network's seed.
+            first: number of the first sample.
+            duration_us: as for :meth:`neuroasync.Network.decide`.
+            on_decision: called by this task with the number of decisions so far, once for each.
+                An exception that it raises ends the call.
+            **options: options that differ from the network's; see :class:`RunOptions`.
+
+        Returns:
+            The decisions, in the order of the samples.
+
+        Raises:
+            TypeError: ``network`` is no network, or is open.
+            ValueError: an argument is out of range, or an event comes at or after
+                ``duration_us``.
+            EventsError: ``samples`` is no data set, or events are not valid for this network.
+            ForwardStepLimitError, LimitError: a sample exceeded a limit.
+            ClusterError: Ray could not run a task, even after retries.
+            ClosedError: the cluster is not connected.
+        """
+        cpus = self.cpus
+        if not isinstance(network, Network):
+            raise TypeError(f"`network` must be a Network, got {type(network).__name__}")
+        if on_decision is not None and not callable(on_decision):
+            raise ValueError(f"`on_decision` must be a function, got {on_decision!r:.80}")
+        return await decide_all(
+            network,
+            check_samples(samples),
+            network.seed if seed is None else check_seed(seed),
+            check_int("first", first, 0, limits.MAX_TIME_US, ValueError),
+            optional_microseconds(duration_us, "duration_us", network.bundle.duration_us),
+            on_decision,
+            options,
+            cpus,
+        )
+
+    def _connect(self) -> None:
+        if self._address != "local":
+            ray.init(address=self._address, log_to_driver=False)
+            return
+        # A local cluster is private: it opens no dashboard and sends no usage statistics.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        ray.init(
+            address="local",
+            num_cpus=self._cpus,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )

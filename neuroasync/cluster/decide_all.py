@@ -1,0 +1,124 @@
+"""Decides a data set by Ray tasks, with several chunks per worker under way at a time."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from typing import Any, Final
+
+import ray
+from ray import cloudpickle
+
+from neuroasync.cluster.chunks import Chunks
+from neuroasync.cluster.tasks import cancel, result_of, submit
+from neuroasync.cluster.worker import DecidedChunk, StoredNetwork, decide_chunk
+from neuroasync.core.engine.decision import Decision
+from neuroasync.core.engine.run_settings import RunOptions
+from neuroasync.runtime.batch.decide_all import Samples
+from neuroasync.runtime.network import Network
+
+__all__ = ["decide_all"]
+
+_TASKS_PER_CPU: Final = 2
+"""A worker that ends a chunk finds the next one waiting."""
+
+
+async def decide_all(
+    network: Network,
+    samples: Samples,
+    seed: int,
+    first: int,
+    duration_us: int | None,
+    on_decision: Callable[[int], None] | None,
+    options: RunOptions,
+    cpus: int,
+) -> list[Decision]:
+    """Decide each sample; see :meth:`neuroasync.cluster.Cluster.decide_all`.
+
+    Cancellation: the tasks are cancelled, and have ended.
+    """
+    stored = await asyncio.to_thread(_store, network)
+
+    def start(chunk: range) -> Any:
+        part = samples[chunk.start : chunk.stop]
+        number = first + chunk.start
+        return submit(decide_chunk, stored, part, seed, number, duration_us, options)
+
+    return await _Run(len(samples), cpus, start, on_decision).run()
+
+
+def _store(network: Network) -> StoredNetwork:
+    pickled = cloudpickle.dumps(network)
+    return StoredNetwork(hashlib.sha256(pickled).digest(), ray.put(pickled))
+
+
+class _Run:
+    """The tasks of one data set."""
+
+    def __init__(
+        self,
+        size: int,
+        cpus: int,
+        start: Callable[[range], Any],
+        on_decision: Callable[[int], None] | None,
+    ) -> None:
+        self._chunks = Chunks(size, cpus)
+        self._max_tasks = _TASKS_PER_CPU * cpus
+        self._start, self._on_decision = start, on_decision
+        self._tasks: dict[asyncio.Task[DecidedChunk], tuple[range, Any]] = {}
+        self._decisions: list[Decision | None] = [None] * size
+        self._count = 0
+        self._errors: dict[int, BaseException] = {}
+
+    async def run(self) -> list[Decision]:
+        """Decide all samples, and raise the error of the first one that has one."""
+        try:
+            if not self._decisions:
+                self._submit(range(0))  # an empty data set still has its options checked
+            while self._submit_next() or self._awaits_result():
+                done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    chunk, _ = self._tasks.pop(task)
+                    if (error := task.exception()) is not None:
+                        self._errors[chunk.start] = error
+                    else:
+                        self._keep(chunk, task.result())
+            if self._errors:
+                raise self._errors[min(self._errors)]
+            return [decision for decision in self._decisions if decision is not None]
+        finally:
+            await self._end()
+
+    def _submit_next(self) -> bool:
+        """Submit chunks while there are some and workers need them; return whether any was."""
+        submitted = False
+        while not self._errors and len(self._tasks) < self._max_tasks:
+            if (chunk := self._chunks.take()) is None:
+                break
+            self._submit(chunk)
+            submitted = True
+        return submitted
+
+    def _submit(self, chunk: range) -> None:
+        reference = self._start(chunk)
+        self._tasks[asyncio.create_task(result_of(reference))] = chunk, reference
+
+    def _awaits_result(self) -> bool:
+        """Return whether a task may still change the result."""
+        first_error = min(self._errors, default=len(self._decisions) + 1)
+        return any(chunk.start < first_error for chunk, _ in self._tasks.values())
+
+    def _keep(self, chunk: range, decided: DecidedChunk) -> None:
+        self._decisions[chunk.start : chunk.stop] = decided.decisions
+        if len(chunk):
+            self._chunks.measured(len(chunk), decided.seconds)
+        for _ in chunk:
+            self._count += 1
+            if self._on_decision is not None:
+                self._on_decision(self._count)
+
+    async def _end(self) -> None:
+        """Cancel what is left, and wait until it has ended."""
+        for task in self._tasks:
+            task.cancel()
+        await cancel([reference for _, reference in self._tasks.values()])
+        await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,0 +1,107 @@
+"""What a worker does: it decides a chunk of samples with a network that it keeps."""
+
+import asyncio
+import pickle
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, Final
+
+import ray
+
+from neuroasync.core.engine.decision import Decision
+from neuroasync.core.engine.run_settings import RunOptions
+from neuroasync.runtime.batch.decide_all import Samples
+from neuroasync.runtime.network import Network
+
+__all__ = ["DecidedChunk", "StoredNetwork", "decide_chunk"]
+
+_MAX_NETWORKS: Final = 4
+"""Number of networks that a worker keeps; those used least recently are dropped."""
+
+_INTERRUPT_CHECK_S: Final = 0.05
+
+_networks: OrderedDict[bytes, Network] = OrderedDict()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNetwork:
+    """A network in the object store of the cluster.
+
+    Attributes:
+        digest: SHA-256 digest of the pickled network.
+        reference: reference to the pickled network. Ray replaces references among the arguments of
+            a task by their objects, but not those inside an object, so that a worker reads the
+            network only if it does not have it yet.
+    """
+
+    digest: bytes
+    reference: Any
+
+    def load(self) -> Network:
+        """Return the network that this worker keeps, read when it is first needed."""
+        network = _networks.pop(self.digest, None)
+        if network is None:
+            network = pickle.loads(ray.get(self.reference))  # noqa: S301  # the caller's own
+        _networks[self.digest] = network
+        if len(_networks) > _MAX_NETWORKS:
+            _networks.popitem(last=False)
+        return network
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedChunk:
+    """The decisions on the samples of a chunk, in order, and how long they took, s."""
+
+    decisions: list[Decision]
+    seconds: float
+
+
+def decide_chunk(
+    stored: StoredNetwork,
+    samples: Samples,
+    seed: int,
+    first: int,
+    duration_us: int | None,
+    options: RunOptions,
+) -> DecidedChunk:
+    """Decide samples in this worker, on one core.
+
+    Args:
+        stored: the network.
+        samples: the samples of the chunk.
+        seed: seed of the data set.
+        first: number of the chunk's first sample.
+        duration_us: length of each sample, µs, or None.
+        options: options of the call.
+
+    Raises:
+        Exception: as for :meth:`neuroasync.Network.decide_all`.
+    """
+    return asyncio.run(_decide(stored.load(), samples, seed, first, duration_us, options))
+
+
+async def _decide(
+    network: Network,
+    samples: Samples,
+    seed: int,
+    first: int,
+    duration_us: int | None,
+    options: RunOptions,
+) -> DecidedChunk:
+    async with network:
+        began = time.perf_counter()
+        ticks = asyncio.create_task(_wake_up_often())
+        try:
+            decisions = await network.decide_all(
+                samples, seed=seed, first=first, workers=1, duration_us=duration_us, **options
+            )
+        finally:
+            ticks.cancel()
+        return DecidedChunk(decisions, time.perf_counter() - began)
+
+
+async def _wake_up_often() -> None:
+    # Ray cancels a task by an interrupt, which does not wake up a waiting event loop.
+    while True:  # noqa: ASYNC110  # it waits for no condition
+        await asyncio.sleep(_INTERRUPT_CHECK_S)

@@ -1,0 +1,27 @@
+"""Fixture: one local Ray cluster of two workers for all tests."""
+
+import pytest
+
+pytest.importorskip("ray", reason="needs ray: pip install 'neuroasync[ray]'")
+
+import ray
+
+from neuroasync.cluster import Cluster
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A cluster of two workers on this machine."""
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        object_store_memory=200_000_000,
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
+    try:
+        with Cluster() as cluster:
+            yield cluster
+    finally:
+        ray.shutdown()

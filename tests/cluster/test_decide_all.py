@@ -1,0 +1,222 @@
+"""A cluster decides a data set like a network on one machine, whatever happens to its workers."""
+
+import asyncio
+import copy
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import neuroasync as na
+from tests.helpers.small_networks import chain, loop
+from tests.helpers.strategies import dyadic, models, spike_trains
+
+pytest.importorskip("ray", reason="needs ray: pip install 'neuroasync[ray]'")
+
+import ray
+
+from neuroasync.cluster import Cluster, ClusterError, tasks
+from neuroasync.shipped import load_spikes
+
+BUNDLE = chain()
+DIGITS = load_spikes("digits")
+
+
+def data_set(size, seed=0):
+    """Return random samples for ``BUNDLE``."""
+    rng = np.random.default_rng(seed)
+    inputs = BUNDLE.model.input_size
+    return [
+        na.SpikeTrain(np.sort(rng.integers(0, 8000, 60)), rng.integers(0, inputs, 60))
+        for _ in range(size)
+    ]
+
+
+async def locally(network, samples, **options):
+    """Return the decisions of a network on this machine."""
+    async with network:
+        return await network.decide_all(samples, **options)
+
+
+def running_tasks():
+    """Return the number of CPUs that tasks hold at the moment."""
+    return 2 - ray.available_resources().get("CPU", 0)
+
+
+async def until_idle():
+    """Wait until Ray reports that no task runs; it updates the report a few times a second."""
+    async with asyncio.timeout(30):
+        while running_tasks():
+            await asyncio.sleep(0.05)
+
+
+async def test_decisions_on_a_shipped_network_are_those_of_one_machine(cluster, no_leaks):
+    options = {"seed": 5, "first": 7, "until": "margin(3)", "policy": "momentum", "group_size": 4}
+    expected = await locally(na.Network.load("unlayered"), DIGITS, **options)
+    counts = []
+    found = await cluster.decide_all(
+        na.Network.load("unlayered"), DIGITS, on_decision=counts.append, **options
+    )
+    assert found == expected
+    assert len({d.total_spikes for d in found}) > 10
+    assert counts == list(range(1, len(DIGITS) + 1))
+
+
+def test_decisions_on_random_networks_are_those_of_one_machine(cluster):
+    @settings(max_examples=15)
+    @given(
+        data=st.data(), model=models(weights=dyadic()), policy=st.sampled_from(["random", "fifo"])
+    )
+    def check(data, model, policy):
+        trains = data.draw(st.lists(spike_trains(model), max_size=6))
+        network = na.Network(na.Bundle(model), seed=3, policy=policy, max_forward_steps=1000)
+        outcomes = []
+        for decide in (locally, cluster.decide_all):
+            try:
+                outcomes.append(asyncio.run(decide(network, trains)))
+            except na.NeuroasyncError as error:
+                outcomes.append((type(error), str(error), error.__notes__))
+        assert outcomes[0] == outcomes[1]
+
+    check()
+
+
+async def test_custom_rules_and_options_of_the_network_reach_the_workers(cluster):
+    def after_ten(progress):
+        return progress.spikes >= 10
+
+    network = na.Network(BUNDLE, seed=9, until=after_ten, group_size=3)
+    samples = data_set(5)
+    assert await cluster.decide_all(network, samples) == await locally(network, samples)
+
+
+async def test_the_first_sample_with_an_error_is_reported_as_on_one_machine(cluster, no_leaks):
+    samples = data_set(40)
+    samples[11] = samples[30] = na.SpikeTrain([0, 5], [0, 99])
+    messages = []
+    for decide in (locally, cluster.decide_all):
+        with pytest.raises(na.EventsError) as error:
+            await decide(na.Network(BUNDLE), samples, first=100)
+        messages.append((str(error.value), error.value.__notes__))
+    assert messages[0] == messages[1]
+    assert messages[1][1] == ["in sample 111"]
+    await until_idle()
+
+
+async def test_a_limit_is_reported_as_on_one_machine(cluster):
+    messages = []
+    for decide in (locally, cluster.decide_all):
+        with pytest.raises(na.ForwardStepLimitError) as error:
+            await decide(na.Network(loop(), max_forward_steps=50), [na.SpikeTrain([0], [0])])
+        messages.append((str(error.value), error.value.__notes__))
+    assert messages[0] == messages[1]
+
+
+async def test_options_are_checked_even_without_samples(cluster):
+    assert await cluster.decide_all(na.Network(BUNDLE), []) == []
+    with pytest.raises(na.StopRuleError, match="got 'soon'"):
+        await cluster.decide_all(na.Network(BUNDLE), [], until="soon")
+    with pytest.raises(TypeError, match="'color' is not an option"):
+        await cluster.decide_all(na.Network(BUNDLE), [], color=1)
+
+
+async def test_arguments_are_checked_before_a_task_starts(cluster):
+    network = na.Network(BUNDLE)
+    with pytest.raises(TypeError, match="`network` must be a Network, got Bundle"):
+        await cluster.decide_all(BUNDLE, [])
+    with pytest.raises(ValueError, match="`first` must be"):
+        await cluster.decide_all(network, [], first=-1)
+    with pytest.raises(ValueError, match="`on_decision` must be a function"):
+        await cluster.decide_all(network, [], on_decision=3)
+    with pytest.raises(na.EventsError, match="`samples` must be SpikeTrains"):
+        await cluster.decide_all(network, 3)
+    async with network:
+        with pytest.raises(TypeError, match=r"an open network .* cannot be pickled"):
+            await cluster.decide_all(network, [])
+
+
+async def test_killed_workers_change_no_decision(cluster, tmp_path, no_leaks):
+    expected = await locally(na.Network(BUNDLE), data_set(60))
+    pids = tmp_path / "pids"
+
+    def noted(progress):
+        # Writes the worker's process, so that the test can kill it while it decides.
+        with Path(pids).open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        return False
+
+    killed = set()
+
+    def kill(count):
+        if count % 15 == 0:
+            pid = int(pids.read_text().split()[-1])
+            killed.add(pid)
+            with suppress(ProcessLookupError):  # Ray has ended it meanwhile
+                os.kill(pid, signal.SIGKILL)
+
+    found = await cluster.decide_all(
+        na.Network(BUNDLE), data_set(60), until=noted, on_decision=kill
+    )
+    assert found == expected
+    assert killed
+    assert os.getpid() not in killed
+
+
+async def test_cancelled_call_leaves_no_task_behind(cluster, no_leaks):
+    deciding = asyncio.current_task()
+
+    def cancel(count):
+        if count == 3:
+            deciding.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await cluster.decide_all(na.Network.load("unlayered"), DIGITS, on_decision=cancel)
+        await asyncio.sleep(0)
+    await until_idle()
+    assert len(await cluster.decide_all(na.Network(BUNDLE), data_set(3))) == 3
+
+
+async def test_exception_of_the_callback_ends_the_call(cluster, no_leaks):
+    with pytest.raises(ZeroDivisionError):
+        await cluster.decide_all(na.Network(BUNDLE), data_set(50), on_decision=lambda n: 1 // 0)
+    await until_idle()
+
+
+async def test_worker_that_dies_each_time_is_an_error(cluster, monkeypatch):
+    monkeypatch.setattr(tasks, "_remote", tasks._remote.options(max_retries=1))
+    with pytest.raises(ClusterError, match=r"Ray could not run a task: .*died"):
+        await cluster.decide_all(na.Network(BUNDLE), data_set(1), until=lambda _: os._exit(1))
+
+
+async def test_cluster_that_is_not_connected_says_so(cluster):
+    unused = Cluster()
+    with pytest.raises(na.ClosedError, match="use it inside `with`"):
+        await unused.decide_all(na.Network(BUNDLE), [])
+    assert repr(unused) == "<Cluster 'local', not connected>"
+    with unused, pytest.raises(RuntimeError, match="connected already"):
+        unused.__enter__()
+    assert cluster.cpus == 2  # a second connection has not ended the first
+
+
+def test_a_cluster_cannot_be_copied():
+    with pytest.raises(TypeError, match="a Cluster cannot be pickled or copied; create another"):
+        copy.copy(Cluster())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"address": 3}, "`address` must be"),
+        ({"address": "ray://host:1"}, "ray job submit"),
+        ({"address": "auto", "cpus": 2}, "`cpus` is for a local cluster only"),
+        ({"cpus": 0}, "`cpus` must be"),
+    ],
+)
+def test_invalid_arguments_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Cluster(**arguments)
