@@ -35,6 +35,7 @@ class _Failure:
 
 
 def _call(function: Callable[..., Any], *args: Any) -> Any:
+    """Call the function in a worker; return its result, or a ``_Failure``."""
     try:
         return function(*args)
     except Exception as error:

@@ -4,6 +4,7 @@ import asyncio
 import pickle
 import time
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ _MAX_NETWORKS: Final = 4
 """Number of networks that a worker keeps; those used least recently are dropped."""
 
 _INTERRUPT_CHECK_S: Final = 0.05
+"""Time after which a waiting event loop notices that its task was cancelled, s."""
 
 _networks: OrderedDict[bytes, Network] = OrderedDict()
 
@@ -78,24 +80,23 @@ def decide_chunk(
     Raises:
         Exception: as for :meth:`neuroasync.Network.decide_all`.
     """
-    return asyncio.run(_decide(stored.load(), samples, seed, first, duration_us, options))
+    network = stored.load()
+
+    def decide() -> Awaitable[list[Decision]]:
+        return network.decide_all(
+            samples, seed=seed, first=first, workers=1, duration_us=duration_us, **options
+        )
+
+    return asyncio.run(_timed(network, decide))
 
 
-async def _decide(
-    network: Network,
-    samples: Samples,
-    seed: int,
-    first: int,
-    duration_us: int | None,
-    options: RunOptions,
-) -> DecidedChunk:
+async def _timed(network: Network, decide: Callable[[], Awaitable[list[Decision]]]) -> DecidedChunk:
+    """Open the network for ``decide``, and measure how long it takes."""
     async with network:
         began = time.perf_counter()
         ticks = asyncio.create_task(_wake_up_often())
         try:
-            decisions = await network.decide_all(
-                samples, seed=seed, first=first, workers=1, duration_us=duration_us, **options
-            )
+            decisions = await decide()
         finally:
             ticks.cancel()
         return DecidedChunk(decisions, time.perf_counter() - began)
