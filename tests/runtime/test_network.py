@@ -49,9 +49,16 @@ async def test_concurrent_decisions_equal_sequential_ones(no_leaks):
     assert together == alone
 
 
+def simulators_alive():
+    """Return all simulators of this process by their id."""
+    return {id(s): s for s in gc.get_objects() if type(s) is Simulator}
+
+
 async def test_decisions_one_after_another_share_one_session_and_no_state(no_leaks):
     train, other = sample(seed=0), sample(seed=1)
     async with na.Network(BUNDLE) as network:
+        # Earlier tests in this process may have left some. They stay alive and keep their ids.
+        before = simulators_alive()
         expected = await network.decide(train, seed=1)
         simulators = set()
         for _ in range(3):
@@ -67,7 +74,7 @@ async def test_decisions_one_after_another_share_one_session_and_no_state(no_lea
             assert await network.decide(train, seed=1) == expected
             assert await network.decide(train, seed=1, until="votes(1)") != expected
             assert network.open_sessions == 0
-            simulators |= {id(s) for s in gc.get_objects() if type(s) is Simulator}
+            simulators |= simulators_alive().keys() - before.keys()
         counts = network.counts
         assert counts.decisions == 10
         assert counts.events == 4 * len(train) + 3 * len(other) + 3 * len(other) + 3 * len(train)
