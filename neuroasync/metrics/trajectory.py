@@ -1,7 +1,10 @@
 """Trajectories of samples: the cost and the votes after each forward step.
 
 A *moment* is a point at which stop rules can stop a sample: after the input group of each pass, and
-after each forward step. A trajectory also has the start of the sample as its first moment.
+after each forward step. Under layer-sync, it is a turn. If no neuron fires in the turn that follows
+a delivery, but some do in a later turn before the next delivery, there are two moments. Further
+turns in which no neuron fires change nothing and are left out. A trajectory also has the start of
+the sample as its first moment.
 """
 
 from typing import Final, NamedTuple
@@ -45,8 +48,9 @@ def trajectories(recording: Recording) -> tuple[Trajectory, ...]:
     """Return the trajectory of each sample; computed once per recording, which never changes.
 
     Raises:
-        RecordingError: The samples may have stopped early, a correct class is not known, or the
-            output does not vote.
+        RecordingError: The samples may have stopped early, a correct class is not known, the
+            output does not vote, or the recording was made under layer-sync by a version that did
+            not record silent turns.
     """
     if recording.info.until != "quiet":
         raise RecordingError(
@@ -55,6 +59,11 @@ def trajectories(recording: Recording) -> tuple[Trajectory, ...]:
         )
     check_targets(recording)
     check_votes(recording)
+    if recording.info.has_turns and recording.after_silent_turn is None:
+        raise RecordingError(
+            "`after_silent_turn` is missing, because an earlier version made the recording; "
+            "record the samples again"
+        )
     known: tuple[Trajectory, ...] | None = vars(recording).get(_CACHE_NAME)
     if known is None:
         known = tuple(_trajectory(recording, k) for k in range(len(recording)))
@@ -85,15 +94,18 @@ def check_votes(recording: Recording) -> None:
 
 def _trajectory(recording: Recording, k: int) -> Trajectory:
     rows, slots = recording.rows_of(k), recording.deliveries_of(k)
-    # A (pass, step) pair is encoded as one number, because sorting pairs is much slower.
+    # Pass, step and whether a silent turn came before are encoded as one number, because sorting
+    # triples is much slower.
     last = (recording.step[rows], recording.delivered_step[slots])
-    stride = 1 + max(int(step.max(initial=0)) for step in last)
-    fired = recording.pass_[rows] * stride + recording.step[rows]
-    delivered = recording.delivered_pass[slots] * stride + recording.delivered_step[slots]
+    stride = 2 + 2 * max(int(step.max(initial=0)) for step in last)
+    fired = recording.pass_[rows] * stride + 2 * recording.step[rows]
+    if recording.after_silent_turn is not None:
+        fired += recording.after_silent_turn[rows]
+    delivered = recording.delivered_pass[slots] * stride + 2 * recording.delivered_step[slots]
     # Every pass has an input group, even an empty one, and stop rules are evaluated after it.
     begun = np.arange(recording.passes[k]) * stride
     moments, at = np.unique(np.concatenate((fired, delivered, begun)), return_inverse=True)
-    is_step = moments % stride > 0
+    is_step = (moments % stride > 0) & (moments % 2 == 0)
     pending = np.bincount(at[len(fired) : len(fired) + len(delivered)], minlength=len(moments))
     rounds = np.where(is_step, -(-pending // recording.info.group_size), 0)
     spent = (np.bincount(at[: len(fired)], minlength=len(moments)), is_step, rounds)

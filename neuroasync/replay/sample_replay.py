@@ -35,7 +35,7 @@ class SampleReplay:
         info = recording.info
         # The recording determines where the sample stops, and the order unless populations have
         # turns. The limit of forward steps must not end a pass.
-        self._has_turns = info.policy == LayerSync().name and not info.custom_policy
+        self._has_turns = info.has_turns
         settings = RunSettings(
             LayerSync(),
             info.group_size,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.packed_network import PackedNetwork
-from neuroasync.core.engine.policies import Fifo, make_policy
+from neuroasync.core.engine.policies import Fifo, LayerSync, make_policy
 from neuroasync.core.engine.run_sample import run_sample
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
@@ -28,6 +28,7 @@ from neuroasync.metrics import (
 from tests.helpers.hand_networks import dense, network, population
 from tests.helpers.recordings import BUILT_IN, moderate, record, recordings, relay, relay_recording
 from tests.helpers.small_networks import readout, sample
+from tests.helpers.strategies import dyadic, models
 
 UNITS = ("spikes", "steps", "rounds")
 RULES = ("quiet", "first-spike", "votes(2)", "margin(1)", "margin(2)", "steps(0)", "steps(2)")
@@ -207,6 +208,68 @@ def test_stop_points_are_where_the_runtime_stops(made, rule):
         result = rerun(bundle, recording, k, parse_stop_rule(rule))
         label = -1 if result.label is None else result.label
         assert (point.label[k], point.stopped[k]) == (label, result.stopped)
+        spent = (result.total_spikes, result.steps, result.rounds)
+        assert (point.spikes[k], point.steps[k], point.rounds[k]) == spent
+
+
+def silent_turn():
+    """Return a network whose first population is silent in pass 1, while the output fires there.
+
+    The hidden neuron repeats input 0. ``out[0]`` keeps 2.25 above its threshold of 1 in pass 0, so
+    it also fires in passes 1 and 2.
+    """
+    populations = (
+        population("hidden", v_threshold=0.5, refractory=False),
+        population("out", 2, v_threshold=1.0, reset="subtract", refractory=False),
+    )
+    connections = (dense("input", "hidden", [[1, 0]]), dense("hidden", "out", [[3.25], [0]]))
+    return Bundle(network(populations, connections, inputs=2))
+
+
+@pytest.mark.parametrize(
+    ("rule", "spikes", "passes"),
+    [
+        ("margin(2)", 3, 2),
+        # The lead that suffices falls to 1 in pass 1: its first turn, which is silent, ends it.
+        ("margin(2,1)", 2, 2),
+        ("steps(1)", 2, 1),
+        ("steps(2)", 3, 2),
+        ("steps(3)", 4, 3),
+    ],
+)
+def test_rule_is_evaluated_after_a_turn_in_which_no_neuron_fires(rule, spikes, passes):
+    bundle, events = silent_turn(), SpikeTrain([0, 1000, 2000], [0, 1, 1])
+    recording = record(bundle, [events], RunSettings(LayerSync(), 1), targets=[0])
+    assert recording.neuron.tolist() == [0, 1, 1, 1]
+    assert recording.after_silent_turn.tolist() == [False, False, True, True]
+    (point,) = stop_points(recording, [rule])
+    decision = rerun(bundle, recording, 0, parse_stop_rule(rule))
+    assert point.spikes.tolist() == [decision.total_spikes] == [spikes]
+    assert decision.passes == passes
+
+
+def test_recording_under_layer_sync_needs_its_silent_turns():
+    made = replace(relay_recording(LayerSync()), after_silent_turn=None)
+    with pytest.raises(RecordingError, match=r"^`after_silent_turn` is missing, because an earlie"):
+        stop_points(made, ["quiet"])
+    assert relay_recording(Fifo()).after_silent_turn is None
+
+
+@given(
+    made=recordings(
+        policies=(LayerSync(),),
+        rules=("quiet",),
+        networks=models(dyadic(-16, 64), reset="subtract", refractory=False, recurrent=False),
+    ),
+    rule=st.sampled_from(("margin(3,2,1)", "margin(2,1)", "steps(0)", "steps(1)", "steps(3)")),
+)
+@moderate(150)
+def test_stop_points_count_silent_turns(made, rule):
+    bundle, recording = made
+    known = replace(recording, target=np.zeros(len(recording), np.int64))
+    (point,) = stop_points(known, [rule])
+    for k in range(len(recording)):
+        result = rerun(bundle, recording, k, parse_stop_rule(rule))
         spent = (result.total_spikes, result.steps, result.rounds)
         assert (point.spikes[k], point.steps[k], point.rounds[k]) == spent
 

@@ -114,7 +114,9 @@ def _log_spikes(c, fired):
         spike_log[SpikeLog.STEP, at] = control[Control.STEP]
         spike_log[SpikeLog.TIME, at] = control[Control.TIME]
         spike_log[SpikeLog.NEURON, at] = i
-        spike_log[SpikeLog.BECAME_REFRACTORY, at] = last_group[i] & REFRACTORY_BIT
+        spike_log[SpikeLog.FLAGS, at] = (
+            last_group[i] & REFRACTORY_BIT | control[Control.SILENT_TURN]
+        )
         spike_momentum[at] = momenta[i]
         control[Control.SPIKE_LOG] = at + 1
 

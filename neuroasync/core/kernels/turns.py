@@ -49,6 +49,7 @@ from neuroasync.core.kernels.delivery.slots import write_slot
 from neuroasync.core.kernels.delivery.synapses import mark_target
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
+    AFTER_SILENT_TURN,
     FULL,
     GROUP_UNIT,
     Connections,
@@ -117,6 +118,7 @@ def turn_after_delivery(c):
     control, settings = control_of(c), settings_of(c)
     owner = control[Control.LAYER]
     control[Control.LAYER] = p = _NOBODY
+    control[Control.SILENT_TURN] = 0
     if owner >= 0:
         _look_back(c, owner)
     if control[Control.PENDING] == 0:  # queued input has the first turn
@@ -197,6 +199,7 @@ def _next_turn(c, skips):
         counts[StepCounts.WAITING, p] = 0
         if can_fire:
             return p
+        control[Control.SILENT_TURN] = AFTER_SILENT_TURN
         if not skips:
             return _NOBODY
     return _OVER
@@ -250,6 +253,8 @@ def end_turn(c):
         if c[Context.TURN_LOG_CAPACITY]:
             log_turn(c, p, n)
         control[Control.PENDING] = n
+        if n == 0:
+            control[Control.SILENT_TURN] = AFTER_SILENT_TURN
         counts[StepCounts.TOUCHED, p] = counts[StepCounts.REACHED, p] = 0
 
 

@@ -2,13 +2,14 @@
 
 The file is a zip archive with one entry ``NAME.npy`` for each array of a
 :class:`~neuroasync.core.recording.recording.Recording`, which documents their meaning and shapes.
-All of them are required, except for two:
+All of them are required, except for three:
 
 - ``info``: uint8, a JSON text in UTF-8, one byte per element; see
   :mod:`neuroasync.core.recording.run_info`.
 - ``seed``: uint64. ``stopped``: uint8, 0 or 1. ``votes``: int64 in two dimensions.
 - ``input_value`` and ``delivered_value``: float32. Both are left out if all input events are
   spikes.
+- ``after_silent_turn``: uint8, 0 or 1. It is left out unless the policy is layer-sync.
 - All other arrays: int64 in one dimension. ``pass_`` is called ``pass`` in the file.
 
 Types are little-endian, arrays are in C order.
@@ -30,6 +31,7 @@ from neuroasync.core.recording.validation import (
     INPUT_ARRAYS,
     SAMPLE_ARRAYS,
     SPIKE_ARRAYS,
+    TURN_ARRAY,
     VALUE_ARRAYS,
 )
 from neuroasync.errors import RecordingError
@@ -44,6 +46,7 @@ _FIELDS: Final = {
     "seed": Field("<u8"),
     "stopped": Field("|u1"),
     **{name: Field("<f4", optional=True) for name in VALUE_ARRAYS},
+    TURN_ARRAY: Field("|u1", optional=True),
 }
 
 

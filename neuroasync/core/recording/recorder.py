@@ -17,7 +17,7 @@ from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.events.values import joined_values
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.kernels.delivery.event_values import unpack
-from neuroasync.core.kernels.layout import DeliveryLog, Populations, SpikeLog
+from neuroasync.core.kernels.layout import AFTER_SILENT_TURN, DeliveryLog, Populations, SpikeLog
 from neuroasync.core.recording.recording import Recording
 from neuroasync.core.recording.run_info import run_info
 from neuroasync.core.recording.validation import (
@@ -25,6 +25,7 @@ from neuroasync.core.recording.validation import (
     INPUT_ARRAYS,
     SAMPLE_ARRAYS,
     SPIKE_ARRAYS,
+    TURN_ARRAY,
 )
 from neuroasync.errors import LimitError
 
@@ -72,7 +73,7 @@ class RecordingLog:
         self.custom_populations, self._bytes = custom_populations, total
         self._samples.append(sample)
 
-    def joined(self, classes: int) -> dict[str, NDArray[Any]]:
+    def joined(self, classes: int, has_turns: bool) -> dict[str, NDArray[Any]]:
         """Return all arrays of a recording, with samples in ascending order of their numbers."""
         samples = sorted(self._samples, key=lambda sample: int(sample["number"]))
         arrays = {
@@ -88,6 +89,9 @@ class RecordingLog:
         arrays["stopped"] = np.array([s["stopped"] for s in samples], np.bool_)
         events = [0, *(s["input_t_us"].size for s in samples)]
         arrays["input_offsets"] = np.cumsum(events, dtype=np.int64)
+        if has_turns:
+            silent = [s[TURN_ARRAY] for s in samples]
+            arrays[TURN_ARRAY] = np.concatenate([np.empty(0, np.bool_), *silent])
         return arrays | _joined_values(samples)
 
 
@@ -102,6 +106,7 @@ def sample_arrays(state: NetworkState, events: SpikeTrain, decision: Decision) -
         "step": row[SpikeLog.STEP],
         "time_us": row[SpikeLog.TIME],
         "neuron": row[SpikeLog.NEURON],
+        TURN_ARRAY: row[SpikeLog.FLAGS] & AFTER_SILENT_TURN != 0,
         "delivered_pass": slot[DeliveryLog.PASS],
         "delivered_step": slot[DeliveryLog.STEP],
         "delivered_neuron": slot[DeliveryLog.KEY],
@@ -156,7 +161,7 @@ class Recorder:
     Args:
         bundle: the network.
         settings: the settings of all runs.
-        max_bytes: maximum size of the recording, bytes. A spike takes 40 bytes, a delivery 56.
+        max_bytes: maximum size of the recording, bytes. A spike takes 41 bytes, a delivery 56.
 
     Attributes:
         bundle: the network.
@@ -230,4 +235,4 @@ class Recorder:
     def finish(self) -> Recording:
         """Return the recording of all samples so far, ordered by number; more may follow."""
         info = replace(self._info, custom_populations=self._log.custom_populations)
-        return Recording(info, **self._log.joined(info.classes))
+        return Recording(info, **self._log.joined(info.classes, info.has_turns))

@@ -19,7 +19,12 @@ from neuroasync.core.model.checks import must_be
 from neuroasync.core.quantity import quantity
 from neuroasync.core.recording.raster_svg import raster_svg
 from neuroasync.core.recording.run_info import RunInfo
-from neuroasync.core.recording.validation import VALUE_ARRAYS, check_recording, read_only
+from neuroasync.core.recording.validation import (
+    TURN_ARRAY,
+    VALUE_ARRAYS,
+    check_recording,
+    read_only,
+)
 from neuroasync.errors import RecordingError
 
 __all__ = ["Recording", "RunInfo", "rows_digest"]
@@ -64,6 +69,8 @@ class Recording:
         delivered_value: f32[deliveries], what the weights of each delivery were multiplied by: the
             multiplicity, or of input events with values the sum of these; None if all input events
             are spikes.
+        after_silent_turn: bool[rows], whether a turn in which no neuron fired came between the
+            latest delivery and the spike's turn; None unless the policy is layer-sync.
 
     Raises:
         RecordingError: the arrays do not fit each other. The message names the array.
@@ -99,10 +106,15 @@ class Recording:
     input_offsets: NDArray[np.int64]
     input_value: NDArray[np.float32] | None = None
     delivered_value: NDArray[np.float32] | None = None
+    after_silent_turn: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         """Check all arrays, and replace them by read-only arrays."""
-        types: dict[str, type[np.generic]] = {"seed": np.uint64, "stopped": np.bool_}
+        types: dict[str, type[np.generic]] = {
+            "seed": np.uint64,
+            "stopped": np.bool_,
+            TURN_ARRAY: np.bool_,
+        }
         types |= dict.fromkeys(VALUE_ARRAYS, np.float32)
         arrays = {
             name: read_only(name, array, types.get(name, np.int64), 1 + (name == "votes"))

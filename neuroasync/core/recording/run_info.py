@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 from neuroasync import limits
-from neuroasync.core.engine.policies import Momentum, custom_policy, policy_name
+from neuroasync.core.engine.policies import LayerSync, Momentum, custom_policy, policy_name
 from neuroasync.core.engine.run_settings import InputMode, RunSettings
 from neuroasync.core.engine.stop_rules import StopRule
 from neuroasync.core.formats.bundle import Bundle
@@ -98,6 +98,11 @@ class RunInfo:
             value = getattr(self, name)
             _check(type(value) is int and 1 <= value <= maximum, name, value)
         self._check_populations()
+
+    @property
+    def has_turns(self) -> bool:
+        """Whether populations have turns: the policy is layer-sync."""
+        return self.policy == LayerSync().name and not self.custom_policy
 
     def _check_populations(self) -> None:
         names = [name for name, _ in self.populations]

@@ -17,6 +17,7 @@ __all__ = [
     "INPUT_ARRAYS",
     "SAMPLE_ARRAYS",
     "SPIKE_ARRAYS",
+    "TURN_ARRAY",
     "VALUE_ARRAYS",
     "check_recording",
     "read_only",
@@ -55,6 +56,9 @@ INPUT_ARRAYS: Final = ("input_t_us", "input_index", "input_offsets")
 
 VALUE_ARRAYS: Final = ("input_value", "delivered_value")
 """The f32 arrays that a recording has if its input events have values."""
+
+TURN_ARRAY: Final = "after_silent_turn"
+"""The bool array with one element per spike that a recording under layer-sync has."""
 
 _MINIMA: Final = {"label": -1, "target": -1, "duration_us": -1, "delivered_connection": -1}
 """Minimum of the values of an array; 0 for all arrays that are not listed."""
@@ -112,6 +116,7 @@ def check_recording(
     _check_max("delivered_origin", arrays["delivered_origin"], neurons + inputs - 1)
     _check_order(arrays, SPIKE_ARRAYS[:3], strict="neuron")
     _check_order(arrays, DELIVERY_ARRAYS[:3])
+    _check_turns(arrays)
     for sample, pass_, *_ in (SPIKE_ARRAYS, DELIVERY_ARRAYS):
         _check_max(sample, arrays[sample], samples - 1)
         passes = arrays["passes"][arrays[sample]]
@@ -139,6 +144,19 @@ def _check_values(arrays: Mapping[str, NDArray[Any]]) -> None:
     if present:
         _check_lengths(arrays, ("delivered_count", "delivered_value"))
         _check_lengths(arrays, ("input_index", "input_value"))
+
+
+def _check_turns(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Check that all spikes of a step follow a silent turn, or none: they have the same turn."""
+    if TURN_ARRAY not in arrays:
+        return
+    _check_lengths(arrays, ("sample", TURN_ARRAY))
+    is_same_step = np.ones(max(arrays["sample"].size - 1, 0), bool)
+    for name in SPIKE_ARRAYS[:3]:
+        is_same_step &= np.diff(arrays[name]) == 0
+    wrong = np.zeros(arrays["sample"].size, bool)
+    wrong[1:] = is_same_step & np.diff(arrays[TURN_ARRAY])
+    _check_none(wrong, TURN_ARRAY, arrays, "equal for all spikes of a step")
 
 
 def _check_min(name: str, array: NDArray[Any], minimum: int) -> None:

@@ -40,7 +40,7 @@ choice of the highest potential in a pass as the silent site is original to this
 import numpy as np
 
 from neuroasync.core.kernels.jit import inlined, kernel
-from neuroasync.core.kernels.layout import DeliveryLog, Populations, SpikeLog
+from neuroasync.core.kernels.layout import REFRACTORY_BIT, DeliveryLog, Populations, SpikeLog
 from neuroasync.train.kernels.accumulate import borrowed
 from neuroasync.train.kernels.deliveries import silent_spike_grads, undo_delivery
 from neuroasync.train.kernels.neurons import (
@@ -208,7 +208,7 @@ def _pass(
     _open_integrators(here, populations, thresholds, v_active, site_grad, has_site)
     for r in range(row0, row1):
         i = rows[SpikeLog.NEURON, r]
-        if rows[SpikeLog.BECAME_REFRACTORY, r]:
+        if rows[SpikeLog.FLAGS, r] & REFRACTORY_BIT:
             # After this spike, the neuron discarded all current that it received in the pass.
             v_active[i] = of_current[i]
     begin, out_begin = row0, populations[output, Populations.START]

@@ -25,6 +25,7 @@ import numpy as np
 from neuroasync.core.kernels.array_views import f32_at
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
+    REFRACTORY_BIT,
     Connections,
     DeliveryLog,
     Populations,
@@ -150,7 +151,7 @@ def _pass(
     current_grad[here] = 0
     has_turn[here] = False
     for r in range(row0, row1):
-        if rows[SpikeLog.BECAME_REFRACTORY, r]:
+        if rows[SpikeLog.FLAGS, r] & REFRACTORY_BIT:
             is_refractory[rows[SpikeLog.NEURON, r]] = True
     for t in range(turn1 - 1, turn0 - 1, -1):
         p, at = turns[TurnLog.POPULATION, t], turns[TurnLog.POTENTIALS, t]

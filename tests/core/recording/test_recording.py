@@ -209,6 +209,16 @@ def test_recordings_of_damaged_arrays_are_valid_or_rejected(tmp_path):
             [0, 7, 3],
             r"`input_t_us\[2\]` must be at least 7, the time of the event before",
         ),
+        (
+            "after_silent_turn",
+            [0, 1, 0, 0, 0, 0],
+            r"`after_silent_turn\[1\]` must be equal for all spikes of a step, got True",
+        ),
+        (
+            "after_silent_turn",
+            [0],
+            r"`after_silent_turn` must be of the same length as `sample` \(6\), got length 1",
+        ),
     ],
 )
 def test_arrays_that_do_not_fit_each_other_are_rejected(field, values, message):

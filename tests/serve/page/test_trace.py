@@ -106,10 +106,13 @@ def test_trace_agrees_with_the_trajectories_on_any_network(events_of):
     except na.ForwardStepLimitError:
         return
     trace, trajectory = make_trace(recording), trajectories(recording)[0]
+    # A trace does not tell a turn in which no neuron fires from the next one in the same step.
+    ends = np.diff(np.stack((trajectory.pass_, trajectory.steps)), append=-1).any(axis=0)
+    ends[0] = False  # the start of the sample
     for name in ("pass_", "spikes", "steps", "rounds"):
-        assert np.array_equal(getattr(trace, name), getattr(trajectory, name)[1:])
-    assert np.array_equal(trace.leader, trajectory.label[1:])
-    assert np.array_equal(trace.votes.max(axis=1, initial=0), trajectory.votes[1:])
+        assert np.array_equal(getattr(trace, name), getattr(trajectory, name)[ends])
+    assert np.array_equal(trace.leader, trajectory.label[ends])
+    assert np.array_equal(trace.votes.max(axis=1, initial=0), trajectory.votes[ends])
 
 
 async def test_json_has_the_position_of_each_spike():

@@ -37,7 +37,7 @@ The state of a session (:mod:`.session`) lies in one block of memory, except ``i
 =============== =================== ==========================================================
 array           type                contents
 =============== =================== ==========================================================
-control         i64[54]             counters of the sample and position in it, see ``Control``
+control         i64[55]             counters of the sample and position in it, see ``Control``
 votes           i64[5, classes]     a column per class, see ``Votes``
 spikes          i64[P]              spikes of each population in the sample
 v, momentum     f32[N]              membrane potential; its value at the latest spike
@@ -112,6 +112,7 @@ from neuroasync.core.kernels.layout.scratch import (
     TurnLog,
 )
 from neuroasync.core.kernels.layout.session import (
+    AFTER_SILENT_TURN,
     FULL,
     GROUP_LIMIT,
     GROUP_UNIT,
@@ -127,6 +128,7 @@ from neuroasync.core.kernels.layout.session import (
 )
 
 __all__ = [
+    "AFTER_SILENT_TURN",
     "BLOCK",
     "FULL",
     "GROUP_LIMIT",

@@ -69,8 +69,8 @@ class _SpikeLog(NamedTuple):
     """Virtual time of the pass, µs."""
     NEURON: int = 3
     """Network-wide index."""
-    BECAME_REFRACTORY: int = 4
-    """1 if the spike made its neuron refractory."""
+    FLAGS: int = 4
+    """``REFRACTORY_BIT`` if the spike made its neuron refractory; ``AFTER_SILENT_TURN``."""
 
 
 SpikeLog: Final = _SpikeLog()

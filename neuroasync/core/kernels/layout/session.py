@@ -9,6 +9,9 @@ REFRACTORY_BIT: Final = 1
 """Flag in ``last_group``: the neuron is refractory. It holds until the pass ends."""
 SUPRATHRESHOLD_BIT: Final = 2
 """Flag in ``last_group``: the neuron is in ``suprathreshold``. It holds until the sample ends."""
+AFTER_SILENT_TURN: Final = 2
+"""Flag in ``spike_log``: under layer-sync, a turn in which no neuron fired came between the latest
+delivery and the spike."""
 GROUP_UNIT: Final = 4
 """Difference between the marks of two consecutive groups. It leaves two bits for flags."""
 MIXED: Final = -1
@@ -20,7 +23,7 @@ GROUP_LIMIT: Final = 2**30
 
 
 class _Control(NamedTuple):
-    """Columns of ``control``, i64[54]: counters of the sample and its position.
+    """Columns of ``control``, i64[55]: counters of the sample and its position.
 
     Unless stated otherwise, counts begin at 0 with each sample.
     """
@@ -140,6 +143,8 @@ class _Control(NamedTuple):
     """Population of all slots of the group, ``MIXED`` or ``FULL``. Unless it is ``FULL``, each slot
     stands for one spike, on all connections without delay, whose key is its origin; of the columns
     of ``group``, only ``ORIGIN`` is then written."""
+    SILENT_TURN: int = 54
+    """``AFTER_SILENT_TURN`` if no neuron fired in a turn since the latest delivery; otherwise 0."""
 
 
 Control: Final = _Control()
