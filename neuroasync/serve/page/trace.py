@@ -1,8 +1,8 @@
 """The course of one decision, forward step by forward step, for the page to display.
 
 A *moment* is the input group of a pass, or a forward step, together with the spikes that it causes.
-For every moment, a trace has the costs so far, the leading class and all votes, so that a viewer can
-go to any of them. Each spike and each delivered input event refers to the moment to which it
+For every moment, a trace has the costs so far, the leading class and all votes, so that a viewer
+can go to any of them. Each spike and each delivered input event refers to the moment to which it
 belongs. The decision falls in the last moment.
 """
 
