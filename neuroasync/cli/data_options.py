@@ -94,12 +94,12 @@ TopologyOption = Annotated[
     str | None,
     typer.Option(
         "--topology", metavar="TEXT", show_default=False,
-        help="Network to train on --train, such as 'timestep_us=1000; input 64; hidden d32; "
+        help="Network to train, such as 'timestep_us=1000; input 64; hidden d32; "
         "output d10'; `python -m pydoc neuroasync.core.model.topology` explains the language. "
         "Populations without a decay or threshold use those of the recipe. The output votes more "
         "than once per timestep and all populations are connected to it, unless the text sets its "
-        "`reset` or `refractory`, or has an arrow to it. Default: none; `study` requires one with "
-        "--train, and `train` then uses three hidden populations of 64 neurons.",
+        "`reset` or `refractory`, or has an arrow to it. Default: that of the DATASET; with "
+        "--train, `study` requires one, and `train` uses three hidden populations of 64 neurons.",
     ),
 ]  # fmt: skip
 
@@ -130,19 +130,14 @@ def user_files(
         raise CliError(f"--{error}" if isinstance(error, DatasetError) else str(error)) from error
 
 
-def check_user_files(
-    files: "UserFiles | None", topology: str | None, *, dataset: object, data: object
-) -> None:
-    """Raise CliError if the options name both files and a data set, or a network without files.
+def check_user_files(files: "UserFiles | None", *, dataset: object, data: object) -> None:
+    """Raise CliError if the options name both files and a data set.
 
     Args:
         files: The user's files, or None.
-        topology: Value of ``--topology``, or None.
         dataset: The data sets that the user named; false if there are none.
         data: Value of ``--data``, or None.
     """
-    if files is None and topology is not None:
-        raise CliError("--topology also requires --train FILE")
     if files is not None and dataset:
         raise CliError("--train cannot be combined with a DATASET")
     if files is not None and data is not None:

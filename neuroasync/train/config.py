@@ -49,8 +49,8 @@ class TrainConfig:
         vote_scale: Factor by which the votes (output spikes per class) or potentials are multiplied
             before the softmax.
         penalty: Weight of the spike penalty, which is off at first; see ``penalty_factor``.
-        penalty_target: Number of spikes that a population may fire per forward pass without a
-            penalty.
+        penalty_target: Number of spikes that a hidden population of up to 64 neurons may fire per
+            forward pass without a penalty; a larger one may fire as many for each 64 neurons.
         policy: Ordering policy that the network is trained for, unless there are ``modes``. It
             is the default of the trained network in any case, and validation runs under it.
         group_size: Maximum number of pending spikes that a forward step delivers (F).

@@ -27,11 +27,11 @@ Source of the last: Cramer et al., The Heidelberg spiking data sets for the syst
 spiking neural networks, IEEE TNNLS 33 (2022), arXiv 1910.07407, as the loss over the maximum.
 
 The spike penalty of the sample is the sum over the hidden populations of max(0, r - target)**2,
-where r is the population's mean number of spikes per pass. Both losses are means over the samples
-of a batch.
+where r is the population's mean number of spikes per pass; in a population of more than 64 neurons,
+that of 64 of them. Both losses are means over the samples of a batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -59,6 +59,10 @@ _OF_POTENTIALS: Final[tuple[LossKind, ...]] = ("accumulated", "final", "maximum"
 LOSSES: Final[tuple[LossKind, ...]] = (
     "accumulated", "timestep", "final", "maximum", "windowed",
 )  # fmt: skip
+
+_PENALTY_SIZE: Final = 64
+"""Size of a population up to which the target of the spike penalty holds as it is. Per neuron, it
+would silence small populations, which need more spikes of each neuron to tell as much."""
 
 
 def check_loss(kind: LossKind, *, of_potentials: bool) -> None:
@@ -209,22 +213,28 @@ def windowed_vote_loss(
 def spike_penalty(
     spikes: Tensor,
     passes: Tensor | NDArray[np.int64],
-    hidden: Sequence[int],
+    hidden: Mapping[int, int],
     target: float = 6.0,
 ) -> Tensor:
     """Return the squared excess of the hidden populations' spikes, averaged over the samples.
 
+    A population of more than 64 neurons, such as a convolutional one, may fire as many spikes as
+    its size is larger.
+
     Args:
         spikes: f32[B, T, P], spikes of each population in each pass.
         passes: i64[B], number of passes of each sample.
-        hidden: Indices of the populations to penalise.
-        target: Spikes per pass up to which a population costs nothing.
+        hidden: Number of neurons of each population to penalise, by its index.
+        target: Spikes per pass up to which a population of at most 64 neurons costs nothing.
 
     Returns:
         f32[], the penalty.
     """
     passes = _beside(spikes, passes)
     rate = spikes[:, :, list(hidden)].sum(1) / passes.clamp(min=1)[:, None]
+    rate = rate * rate.new_tensor(
+        [_PENALTY_SIZE / max(size, _PENALTY_SIZE) for size in hidden.values()]
+    )
     return torch.relu(rate - target).square().sum(1).mean()
 
 

@@ -146,10 +146,10 @@ class SpikingNetwork(nn.Module):
         return "cuda" if self._runner else "cpu"
 
     @property
-    def hidden(self) -> list[int]:
-        """Indices of all populations except the output, for :func:`spike_penalty`."""
-        output = self.model.index(self.model.output)
-        return [p for p in range(len(self.model.populations)) if p != output]
+    def hidden(self) -> dict[int, int]:
+        """Sizes of all populations except the output by index, for :func:`spike_penalty`."""
+        output = self.model.output
+        return {p: q.size for p, q in enumerate(self.model.populations) if q.name != output}
 
     def parameters_by_connection(self) -> dict[str, list[nn.Parameter]]:
         """Return the weight and the bias, if there is one, of each connection except pools.

@@ -46,8 +46,12 @@ def test_passes_beyond_the_end_of_a_sample_do_not_count():
 def test_spike_penalty_is_the_squared_excess_of_each_hidden_population():
     # Spikes per pass: (8, 2, 9) in a sample of 2 passes; (6, 7, 9) in one of 1. Target 6.
     spikes = torch.tensor([[[10.0, 1, 9], [6, 3, 9]], [[6, 7, 9], [0, 0, 0]]])
+    passes = torch.tensor([2, 1])
     expected = ((8 - 6) ** 2 + 0 + 0 + (7 - 6) ** 2) / 2
-    assert float(spike_penalty(spikes, torch.tensor([2, 1]), [0, 1], 6.0)) == expected
+    assert float(spike_penalty(spikes, passes, {0: 64, 1: 64}, 6.0)) == expected
+    # 64 of 128 neurons fire 4 and 3 times. Fewer than 64 neurons count as they are.
+    expected = (0 + 0 + 0 + (7 - 6) ** 2) / 2
+    assert float(spike_penalty(spikes, passes, {0: 128, 1: 32}, 6.0)) == expected
 
 
 def test_learning_rate_rises_then_falls_to_zero():

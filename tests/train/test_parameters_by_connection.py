@@ -134,7 +134,7 @@ def test_an_unknown_loss_is_refused():
 
 
 def test_the_output_is_not_hidden():
-    assert SpikingNetwork(TINY, device="cpu").hidden == [0]
+    assert SpikingNetwork(TINY, device="cpu").hidden == {0: 5}
 
 
 def test_a_pool_has_no_parameters():

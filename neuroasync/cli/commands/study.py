@@ -99,7 +99,9 @@ def study(
     an interruption with Ctrl-C, the same command continues the study with the same results.
     """  # noqa: D301  # \b keeps the line breaks of the examples
     user_data = user_files(train, validation, test)
-    check_user_files(user_data, topology, dataset=datasets or regimes, data=data)
+    check_user_files(user_data, dataset=datasets or regimes, data=data)
+    if user_data is None and topology is not None:
+        raise CliError("--topology also requires --train FILE")
     if user_data is not None and topology is None:
         raise CliError("--train also requires --topology TEXT")
     if user_data is not None and user_data.test is None:

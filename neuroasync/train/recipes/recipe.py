@@ -121,7 +121,7 @@ def recipes_of(paper: str, leaky: str, config: TrainConfig) -> Recipes:
     }
 
 
-def recipes_for_topology(topology: str) -> Recipes:
+def recipes_for_topology(topology: str, config: TrainConfig | None = None) -> Recipes:
     """Return the recipes for a network of the user.
 
     Except in ``layered-paper``, the output votes more than once per pass and every population has
@@ -131,11 +131,14 @@ def recipes_for_topology(topology: str) -> Recipes:
         topology: Topology text of the network. A decay or threshold for all populations that it
             does not set comes from the recipe.
 
+        config: Configuration of ``layered``, such as that of a data set; None for one that fits
+            most data.
+
     Raises:
         ModelError: The text cannot be parsed.
     """
     leaky = f"{_unset(_LEAKY, topology)}\n{with_good_output(topology)}"
-    return recipes_of(f"{_unset(_PAPER, topology)}; {topology}", leaky, _DEFAULT)
+    return recipes_of(f"{_unset(_PAPER, topology)}; {topology}", leaky, config or _DEFAULT)
 
 
 def _unset(settings: str, topology: str) -> str:

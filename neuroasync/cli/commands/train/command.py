@@ -122,6 +122,8 @@ def train(
       neuroasync train spoken-digits --recipe layered --checkpoint run.ckpt
       neuroasync train spoken-digits --recipe layered --checkpoint run.ckpt --resume
       neuroasync train digits --recipe unlayered-random --from mine.nab --epochs 4
+      neuroasync train nmnist-small --recipe layered --topology \\
+        "timestep_us=20000; input 2x34x34; conv1 c8k5s2; conv2 c16k3s2; output d10"
       neuroasync train --config mine.toml --lr 0.002 -o other.nab
       neuroasync train --train my.npz --recipe unlayered-random
       neuroasync train --train my.npz --recipe unlayered-random --topology \\
@@ -196,7 +198,7 @@ def _files(run: "RunFile") -> "UserFiles | None":
     dataset, start, topology = run.text("dataset"), run.text("from"), run.text("topology")
     if start is not None and topology is not None:
         raise CliError("--from cannot be combined with --topology; it has a network already")
-    check_user_files(files, topology, dataset=dataset, data=run.text("data"))
+    check_user_files(files, dataset=dataset, data=run.text("data"))
     if files is None and dataset is None:
         raise CliError("train requires a DATASET, or --train FILE")
     if files is not None and run.text("coding") is not None:
@@ -261,13 +263,15 @@ def _recipe(run: "RunFile", start: "Bundle | None", training: Mapping[str, Any])
         recipes_for_topology,
     )
 
-    name, dataset = run.options["recipe"], run.text("dataset")
+    name, dataset, topology = run.options["recipe"], run.text("dataset"), run.text("topology")
     if dataset is not None:
         recipes = RECIPES[dataset]
+        if topology is not None:
+            recipes = recipes_for_topology(topology, recipes["layered"].config)
     elif start is not None:
         recipes = recipes_for_bundle()
     else:
-        recipes = recipes_for_topology(run.text("topology") or "")
+        recipes = recipes_for_topology(topology or "")
     chosen = recipes[RecipeName(str(name)).value]
     if start is not None:
         chosen = fine_tuning(chosen, start)

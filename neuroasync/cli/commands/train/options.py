@@ -257,7 +257,8 @@ PenaltyTargetOption = Annotated[
     float | None,
     typer.Option(
         "--penalty-target", min=0.0, metavar="X", show_default=False,
-        help="Number of spikes that a hidden population may fire per pass without a penalty. "
+        help="Number of spikes that a hidden population of up to 64 neurons may fire per pass "
+        "without a penalty; a larger one may fire as many for each 64 neurons. "
         f"{_RECIPE_DEFAULT}",
     ),
 ]  # fmt: skip
