@@ -6,6 +6,7 @@ from statistics import fmean
 from neuroasync.study.design.case import GROUP_SIZE, Mode
 from neuroasync.study.report.document import Block, Paragraph, Table
 from neuroasync.study.report.number_format import counted, mode_name, percent, points, share
+from neuroasync.study.results.early_answers import EarlyRow, early_rows
 from neuroasync.study.results.half_budget import (
     HalfBudgetRow,
     full_budget_mode,
@@ -41,6 +42,9 @@ def overview(cases: Sequence[CaseResults]) -> list[Block]:
     half_budget = [(results, row) for results in cases for row in half_budget_rows(results)]
     if half_budget:
         blocks.append(_half_budget(half_budget))
+    early = [(results, row) for results in cases for row in early_rows(results)]
+    if early:
+        blocks.append(_early(early))
     return blocks
 
 
@@ -187,6 +191,31 @@ def _half_budget(rows: Sequence[tuple[CaseResults, HalfBudgetRow]]) -> Table:
     )  # fmt: skip
 
 
+def _early(rows: Sequence[tuple[CaseResults, EarlyRow]]) -> Table:
+    cells = [
+        [
+            f"{results.case.name}, {row.training}, {mode_name(row.mode, with_size=True)}",
+            percent(row.accuracy),
+            points(row.change),
+            counted(row.rounds),
+            f"{100 * row.rounds_share:.0f} %",
+            counted(row.spikes),
+            f"{100 * row.spikes_share:.0f} %",
+        ]
+        for results, row in rows
+    ]
+    return Table(
+        "Early answers: each network with the stop rule that took the fewest rounds on validation "
+        "samples, among those that lost at most one point there. The first row of a case is the "
+        "baseline of its other rows: layered under layer-sync, with such a rule",
+        [
+            "case, training, policy", "accuracy, %", "change, points", "rounds",
+            "share of the baseline", "spikes", "share of the baseline",
+        ],
+        cells,
+    )  # fmt: skip
+
+
 def _summary(rows: Sequence[tuple[CaseResults, PairedRow]]) -> list[str]:
     """Return sentences that list where the gain is clear, where the loss is, and where neither."""
     groups: dict[str, dict[str, list[str]]] = {
@@ -198,7 +227,8 @@ def _summary(rows: Sequence[tuple[CaseResults, PairedRow]]) -> list[str]:
     for results, row in rows:
         gained = row.gain.over_seeds.value > 0
         group = neither if not row.gain.is_clear else gains if gained else losses
-        sizes = group.setdefault(f"{results.case.name} ({mode_name(row.mode)})", [])
+        name = f"{results.case.name} ({row.training}, {mode_name(row.mode)})"
+        sizes = group.setdefault(name, [])
         sizes.append(str(row.mode.group_size))
     return [
         f"{start}: " + "; ".join(f"{n} at F = {', '.join(at)}" for n, at in group.items()) + "."

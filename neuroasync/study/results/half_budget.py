@@ -10,7 +10,7 @@ from neuroasync.study.results.records import RunRecord
 from neuroasync.study.results.statistics import CaseResults
 from neuroasync.train.recipes import Training
 
-__all__ = ["HalfBudgetRow", "full_budget_mode", "half_budget_rows"]
+__all__ = ["HalfBudgetRow", "compared_networks", "full_budget_mode", "half_budget_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def half_budget_rows(results: CaseResults) -> Iterator[HalfBudgetRow]:
         return
     full = full_budget_mode(results)
     budgets = [run.validation_rounds / 2 for run in results.runs(CONTROL, full)]
-    for training, mode in _compared(results, full):
+    for training, mode in compared_networks(results):
         best = [
             _best(runs, budget)
             for runs, budget in zip(results.by_rule(training, mode), budgets, strict=True)
@@ -59,9 +59,9 @@ def half_budget_rows(results: CaseResults) -> Iterator[HalfBudgetRow]:
             yield HalfBudgetRow(training, mode, accuracy, rounds)
 
 
-def _compared(results: CaseResults, full: Mode) -> list[tuple[Training, Mode]]:
-    """Return all networks and modes to compare, without duplicates."""
-    compared: list[tuple[Training, Mode]] = [(CONTROL, full)]
+def compared_networks(results: CaseResults) -> list[tuple[Training, Mode]]:
+    """Return all networks and modes to compare without duplicates, layer-sync first."""
+    compared: list[tuple[Training, Mode]] = [(CONTROL, full_budget_mode(results))]
     for training in UNLAYERED:
         if training in results:
             mode = results.case.trained_mode(training)
