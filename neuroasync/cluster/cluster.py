@@ -10,6 +10,7 @@ import ray
 
 from neuroasync import limits
 from neuroasync.cluster.decide_all import decide_all
+from neuroasync.cluster.executor import ClusterExecutor
 from neuroasync.cluster.tasks import ClusterError
 from neuroasync.core.copies import cannot_copy
 from neuroasync.core.durations import Duration, optional_microseconds
@@ -105,9 +106,17 @@ class Cluster:
         Raises:
             ClosedError: the cluster is not connected.
         """
-        if not self._is_open:
-            raise ClosedError("the cluster is not connected; use it inside `with`")
+        self._check_open()
         return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+    def executor(self) -> ClusterExecutor:
+        """Return an executor, by which :func:`neuroasync.study.run_study` runs its steps here.
+
+        Raises:
+            ClosedError: the cluster is not connected.
+        """
+        self._check_open()
+        return ClusterExecutor(lambda: self.cpus)
 
     async def decide_all(
         self,
@@ -165,6 +174,10 @@ class Cluster:
             options,
             cpus,
         )
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise ClosedError("the cluster is not connected; use it inside `with`")
 
     def _connect(self) -> None:
         if self._address != "local":
