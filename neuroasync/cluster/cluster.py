@@ -110,7 +110,7 @@ class Cluster:
         return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
     def executor(self) -> ClusterExecutor:
-        """Return an executor, by which :func:`neuroasync.study.run_study` runs its steps here.
+        """Return an executor, by which :func:`neuroasync.study.run_study` runs its tasks here.
 
         Raises:
             ClosedError: the cluster is not connected.

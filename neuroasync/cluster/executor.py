@@ -1,4 +1,4 @@
-"""Steps of longer work as Ray tasks, with their progress."""
+"""Long tasks with names and progress, on the workers of a cluster."""
 
 import asyncio
 import time
@@ -14,17 +14,17 @@ from neuroasync.cluster.tasks import cancel, result_of, submit
 
 __all__ = ["ClusterExecutor"]
 
-_OnStep: TypeAlias = Callable[[str, float, str], None]
+_OnProgress: TypeAlias = Callable[[str, float, str], None]
 
 _PROGRESS_S: Final = 0.5
-"""Time between two reports of a step, and between two looks at them, s."""
+"""Time between two reports of a task, and between two looks at them, s."""
 
-_STEPS_PER_CPU: Final = 2
-"""A worker that ends a step finds the next one waiting."""
+_TASKS_PER_CPU: Final = 2
+"""A worker that ends a task finds the next one waiting."""
 
 
 class ClusterExecutor:
-    """Runs named steps on the workers of a cluster, each on one core.
+    """Runs tasks on the workers of a cluster, each on one core.
 
     Args:
         cpus: returns the number of CPUs that the cluster has at the moment.
@@ -36,66 +36,66 @@ class ClusterExecutor:
         self._cpus = cpus
         self._runner = asyncio.Runner()
         self._board = _start_board()
-        self._tasks: dict[asyncio.Task[Any], tuple[str, Any]] = {}
+        self._running: dict[asyncio.Task[Any], tuple[str, Any]] = {}
 
     @property
     def has_room(self) -> bool:
-        """Whether another step would keep the workers busy."""
-        return len(self._tasks) < _STEPS_PER_CPU * self._cpus()
+        """Whether another task would keep the workers busy."""
+        return len(self._running) < _TASKS_PER_CPU * self._cpus()
 
     def share(self, value: object) -> Any:
         """Put a value into the object store, and return what stands for it in :meth:`submit`."""
         return ray.put(value)
 
-    def submit(self, name: str, step: Callable[..., Any], *args: Any) -> None:
-        """Let a worker call ``step(*args, on_share)``.
+    def submit(self, name: str, task: Callable[..., Any], *args: Any) -> None:
+        """Let a worker call ``task(*args, on_share)``.
 
         Args:
-            name: name of the step, as :meth:`wait` returns it.
-            step: a function of a module that the workers can import. Ray repeats it if its worker
+            name: name of the task, as :meth:`wait` returns it.
+            task: a function of a module that the workers can import. Ray repeats it if its worker
                 is lost, so it must have no other effect than its result.
             *args: its arguments. A function ``on_share(share, activity)`` follows them; it reports
-                the share of the step that is done, 0 to 1, and what it does at the moment.
+                the share of the task that is done, 0 to 1, and what it does at the moment.
         """
-        reference = submit(_run_step, self._board, name, step, *args)
-        task = self._runner.get_loop().create_task(result_of(reference))
-        self._tasks[task] = name, reference
+        reference = submit(_run_task, self._board, name, task, *args)
+        result = self._runner.get_loop().create_task(result_of(reference))
+        self._running[result] = name, reference
 
-    def wait(self, on_step: _OnStep) -> tuple[str, Any]:
-        """Wait until a step has ended, and return its name and its result.
+    def wait(self, on_progress: _OnProgress) -> tuple[str, Any]:
+        """Wait until a task has ended, and return its name and its result.
 
         Args:
-            on_step: called with the name of each running step and what it reports, if anything
+            on_progress: called with the name of each task and what it has reported, if anything
                 has changed. An exception that it raises ends the call.
 
         Raises:
-            ClusterError: Ray could not run a step, even after retries.
-            Exception: the exception of a step, unchanged. Results of other steps come first.
+            ClusterError: Ray could not run a task, even after retries.
+            Exception: the exception of a task, unchanged. Results of other tasks come first.
         """
-        return self._runner.run(self._wait(on_step))
+        return self._runner.run(self._wait(on_progress))
 
     def close(self) -> None:
-        """End all steps that are still running, together with their worker processes."""
+        """End all tasks that are still running, together with their worker processes."""
         try:
             self._runner.run(self._end())
         finally:
             self._runner.close()
 
-    async def _wait(self, on_step: _OnStep) -> tuple[str, Any]:
+    async def _wait(self, on_progress: _OnProgress) -> tuple[str, Any]:
         while True:
             done, _ = await asyncio.wait(
-                self._tasks, timeout=_PROGRESS_S, return_when=asyncio.FIRST_COMPLETED
+                self._running, timeout=_PROGRESS_S, return_when=asyncio.FIRST_COMPLETED
             )
             for name, (share, activity) in (await self._reports()).items():
-                on_step(name, share, activity)
+                on_progress(name, share, activity)
             if done:
-                task = min(done, key=lambda task: task.exception() is not None)
-                name, _ = self._tasks.pop(task)
-                return name, task.result()
+                ended = min(done, key=lambda result: result.exception() is not None)
+                name, _ = self._running.pop(ended)
+                return name, ended.result()
 
     async def _reports(self) -> dict[str, tuple[float, str]]:
         """Return what has changed since the last call."""
-        with suppress(RayError):  # Without its process there is no progress to show, but results.
+        with suppress(RayError):  # Without the board there is no progress to show, but results.
             reports: dict[str, tuple[float, str]] = await asyncio.wrap_future(
                 self._board.take.remote().future()
             )
@@ -103,16 +103,16 @@ class ClusterExecutor:
         return {}
 
     async def _end(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        # A step may be inside a kernel or wait for a thread, where no interrupt reaches it.
-        await cancel([reference for _, reference in self._tasks.values()], force=True)
+        for result in self._running:
+            result.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        # A task may be inside a kernel or wait for a thread, where no interrupt reaches it.
+        await cancel([reference for _, reference in self._running.values()], force=True)
         ray.kill(self._board)
 
 
 class _Board:
-    """An actor that keeps the latest report of each step until the program takes it."""
+    """An actor that keeps the latest report of each task until the program takes it."""
 
     def __init__(self) -> None:
         self._latest: dict[str, tuple[float, str]] = {}
@@ -131,8 +131,8 @@ def _start_board() -> Any:
     return ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy=here)(_Board).remote()
 
 
-def _run_step(board: Any, name: str, step: Callable[..., Any], *args: Any) -> Any:
-    """Call a step in a worker, and send some of its reports to the board."""
+def _run_task(board: Any, name: str, task: Callable[..., Any], *args: Any) -> Any:
+    """Call a task in a worker, and send some of its reports to the board."""
     sent_at = 0.0
 
     def on_share(share: float, activity: str) -> None:
@@ -141,4 +141,4 @@ def _run_step(board: Any, name: str, step: Callable[..., Any], *args: Any) -> An
             sent_at = now
             board.put.remote(name, share, activity)
 
-    return step(*args, on_share)
+    return task(*args, on_share)

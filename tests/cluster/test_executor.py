@@ -1,4 +1,4 @@
-"""An executor runs steps on workers, and reports results, errors and progress."""
+"""An executor runs tasks on workers, and reports results, errors and progress."""
 
 import time
 
@@ -39,7 +39,7 @@ def wait_for_file(path, on_share):
     return cores()
 
 
-def test_results_and_errors_of_steps_are_those_of_the_functions(executor):
+def test_results_and_errors_of_tasks_are_those_of_the_functions(executor):
     executor.submit("seven", return_value, 7)
     assert executor.wait(ignore) == ("seven", 7)
     executor.submit("error", divide, 0)
@@ -47,40 +47,40 @@ def test_results_and_errors_of_steps_are_those_of_the_functions(executor):
         executor.wait(ignore)
 
 
-def test_shared_values_reach_the_steps(executor):
+def test_shared_values_reach_the_tasks(executor):
     executor.submit("shared", return_value, executor.share([1, 2]))
     assert executor.wait(ignore) == ("shared", [1, 2])
 
 
-def test_progress_is_reported_while_a_step_runs_on_one_core(executor, tmp_path):
+def test_progress_is_reported_while_a_task_runs_on_one_core(executor, tmp_path):
     seen = []
 
     def end(name, share, activity):
         seen.append((name, share, activity))
         (tmp_path / "end").touch()
 
-    executor.submit("step", wait_for_file, tmp_path / "end")
-    assert executor.wait(end) == ("step", 1)
-    assert seen == [("step", 0.5, "waiting")]
+    executor.submit("task", wait_for_file, tmp_path / "end")
+    assert executor.wait(end) == ("task", 1)
+    assert seen == [("task", 0.5, "waiting")]
 
 
-def test_there_is_room_for_two_steps_per_core(executor, tmp_path):
+def test_there_is_room_for_two_tasks_per_core(executor, tmp_path):
     for _ in range(4):
         assert executor.has_room
-        executor.submit("step", wait_for_file, tmp_path / "never")
+        executor.submit("task", wait_for_file, tmp_path / "never")
     assert not executor.has_room
 
 
-def test_closing_ends_the_steps(cluster, tmp_path):
+def test_closing_ends_the_tasks(cluster, tmp_path):
     executor = cluster.executor()
-    executor.submit("step", wait_for_file, tmp_path / "never")
+    executor.submit("task", wait_for_file, tmp_path / "never")
 
     def stop(name, share, activity):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         executor.wait(stop)
-    ((_, reference),) = executor._tasks.values()
+    ((_, reference),) = executor._running.values()
     executor.close()
     with pytest.raises(ray.exceptions.RayError):
         ray.get(reference)

@@ -73,8 +73,8 @@ def test_a_study_continues_on_a_cluster_and_then_on_one_machine(study, expected,
     assert measured.stat().st_mtime_ns == measurement.st_mtime_ns
 
 
-def dying_once(step, marker):
-    """Return a step whose worker is killed in the middle, but only once."""
+def dying_once(task, marker):
+    """Return a task whose worker is killed in the middle, but only once."""
 
     def run(*args):
         *rest, on_share = args
@@ -88,7 +88,7 @@ def dying_once(step, marker):
                 os.kill(os.getpid(), signal.SIGKILL)
             on_share(share, activity)
 
-        return step(*rest, listen)
+        return task(*rest, listen)
 
     return run
 
@@ -96,8 +96,8 @@ def dying_once(step, marker):
 def test_killed_workers_change_no_byte(study, expected, cluster, tmp_path, monkeypatch):
     markers = [tmp_path / name for name in ("train_network", "measure_network")]
     for marker in markers:
-        step = getattr(runner, marker.name)
-        monkeypatch.setattr(runner, marker.name, dying_once(step, marker))
+        task = getattr(runner, marker.name)
+        monkeypatch.setattr(runner, marker.name, dying_once(task, marker))
     run_study(study, tmp_path / "out", cluster=cluster)
     assert results_of(tmp_path / "out") == expected
     assert all(marker.exists() for marker in markers)

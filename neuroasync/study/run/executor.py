@@ -1,4 +1,4 @@
-"""Where the steps of a study run: in this process, one after the other, or on a cluster."""
+"""Where the tasks of a study run: in this process, one after the other, or on a cluster."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,36 +11,36 @@ OnNetwork: TypeAlias = Callable[[str, float, str], None]
 
 
 class Executor(Protocol):
-    """Runs the steps of networks; see ``LocalExecutor``, and ``Cluster.executor``.
+    """Runs the tasks of networks; see ``LocalExecutor``, and ``Cluster.executor``.
 
     Attributes:
-        is_local: Whether steps run in this process, where they can write into the output folder.
+        is_local: Whether tasks run in this process, where they can write into the output folder.
     """
 
     is_local: bool
 
     @property
     def has_room(self) -> bool:
-        """Whether the step of one more network should be submitted."""
+        """Whether a task of one more network should be submitted."""
 
     def share(self, value: object) -> Any:
-        """Return what to submit for a large argument that several steps have."""
+        """Return what to submit for a large argument that several tasks have."""
 
-    def submit(self, name: str, step: Callable[..., Any], *args: Any) -> None:
-        """Let ``step(*args, on_share)`` run for the network of this name."""
+    def submit(self, name: str, task: Callable[..., Any], *args: Any) -> None:
+        """Let ``task(*args, on_share)`` run for the network of this name."""
 
     def wait(self, on_network: OnNetwork) -> tuple[str, Any]:
-        """Wait until a step has ended; return the name of its network and its result.
+        """Wait until a task has ended; return the name of its network and its result.
 
-        An exception of the step is raised unchanged.
+        An exception of the task is raised unchanged.
         """
 
     def close(self) -> None:
-        """End all steps that are still running."""
+        """End all tasks that are still running."""
 
 
 class LocalExecutor:
-    """Runs the steps in this process, which uses all cores for each."""
+    """Runs the tasks in this process, which uses all cores for each."""
 
     is_local = True
 
@@ -49,21 +49,21 @@ class LocalExecutor:
 
     @property
     def has_room(self) -> bool:
-        """Whether no step is waiting."""
+        """Whether no task is waiting."""
         return not self._submitted
 
     def share(self, value: object) -> Any:
         """Return the value itself."""
         return value
 
-    def submit(self, name: str, step: Callable[..., Any], *args: Any) -> None:
-        """Keep the step until :meth:`wait`."""
-        self._submitted.append((name, partial(step, *args)))
+    def submit(self, name: str, task: Callable[..., Any], *args: Any) -> None:
+        """Keep the task until :meth:`wait`."""
+        self._submitted.append((name, partial(task, *args)))
 
     def wait(self, on_network: OnNetwork) -> tuple[str, Any]:
-        """Run the step that was submitted first."""
-        name, step = self._submitted.pop(0)
-        return name, step(partial(on_network, name))
+        """Run the task that was submitted first."""
+        name, task = self._submitted.pop(0)
+        return name, task(partial(on_network, name))
 
     def close(self) -> None:
-        """Do nothing, because no step runs after :meth:`wait`."""
+        """Do nothing, because no task runs after :meth:`wait`."""

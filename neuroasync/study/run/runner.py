@@ -16,7 +16,7 @@ from neuroasync.study.results.results_file import results_text
 from neuroasync.study.run.executor import Executor, LocalExecutor
 from neuroasync.study.run.measurement import Measured, Subject
 from neuroasync.study.run.samples import SeedSamples, StudySamples
-from neuroasync.study.run.steps import measure_network, train_network
+from neuroasync.study.run.network_tasks import measure_network, train_network
 from neuroasync.study.run.versions import package_versions
 
 if TYPE_CHECKING:
@@ -124,14 +124,14 @@ class _Study:
         """Train and measure all networks."""
         for network in self._plan.networks:
             while not self._executor.has_room:
-                self._await_step()
+                self._await_task()
             self._start(network)
         while self._started:
-            self._await_step()
+            self._await_task()
         return [self._measurements[network.name] for network in self._plan.networks]
 
     def _start(self, network: StudyNetwork) -> None:
-        """Submit the first step of a network that an earlier run has not finished."""
+        """Submit the first task of a network that an earlier run has not finished."""
         # Networks of one case follow each other, so its data set is loaded once.
         if self._samples.case is not network.case:
             self._samples = StudySamples(network.case, self._plan.data_dir)
@@ -154,8 +154,8 @@ class _Study:
             name, train_network, network, self._versions, checkpoint, started.samples
         )
 
-    def _await_step(self) -> None:
-        """Wait for a step to end, write its result, and submit the network's next step."""
+    def _await_task(self) -> None:
+        """Wait for a task to end, write its result, and submit the next one of its network."""
         name, result = self._executor.wait(self._report)
         if isinstance(result, Bundle):
             write_bundle(result, self._folder.bundle(name))

@@ -1,4 +1,4 @@
-"""The two steps that each network of a study goes through: training and measurement.
+"""The two tasks of a study for each network: its training and its measurement.
 
 An executor runs them in this process or on a worker of a cluster, so they depend on nothing but
 their arguments and change nothing but the checkpoint.
