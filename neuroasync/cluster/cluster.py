@@ -10,7 +10,6 @@ import ray
 
 from neuroasync import limits
 from neuroasync.cluster.decide_all import decide_all
-from neuroasync.cluster.executor import ClusterExecutor
 from neuroasync.cluster.tasks import ClusterError
 from neuroasync.core.copies import cannot_copy
 from neuroasync.core.durations import Duration, optional_microseconds
@@ -106,17 +105,9 @@ class Cluster:
         Raises:
             ClosedError: the cluster is not connected.
         """
-        self._check_open()
+        if not self._is_open:
+            raise ClosedError("the cluster is not connected; use it inside `with`")
         return max(1, int(ray.cluster_resources().get("CPU", 1)))
-
-    def executor(self) -> ClusterExecutor:
-        """Return an executor, by which :func:`neuroasync.study.run_study` runs its tasks here.
-
-        Raises:
-            ClosedError: the cluster is not connected.
-        """
-        self._check_open()
-        return ClusterExecutor(lambda: self.cpus)
 
     async def decide_all(
         self,
@@ -174,10 +165,6 @@ class Cluster:
             options,
             cpus,
         )
-
-    def _check_open(self) -> None:
-        if not self._is_open:
-            raise ClosedError("the cluster is not connected; use it inside `with`")
 
     def _connect(self) -> None:
         if self._address != "local":

@@ -10,6 +10,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from neuroasync.cluster.cluster import Cluster
 from neuroasync.cluster.tasks import cancel, result_of, submit
 
 __all__ = ["ClusterExecutor"]
@@ -27,21 +28,28 @@ class ClusterExecutor:
     """Runs tasks on the workers of a cluster, each on one core.
 
     Args:
-        cpus: returns the number of CPUs that the cluster has at the moment.
+        cluster: the cluster, which must be connected.
+
+    Raises:
+        TypeError: ``cluster`` is something else.
+        ClosedError: the cluster is not connected.
     """
 
     is_local = False
 
-    def __init__(self, cpus: Callable[[], int]) -> None:
-        self._cpus = cpus
-        self._runner = asyncio.Runner()
+    def __init__(self, cluster: Cluster) -> None:
+        if not isinstance(cluster, Cluster):
+            raise TypeError(f"`cluster` must be a Cluster, got {type(cluster).__name__}")
+        _ = cluster.cpus  # raises ClosedError unless the cluster is connected
+        self._cluster = cluster
         self._board = _start_board()
+        self._runner = asyncio.Runner()
         self._running: dict[asyncio.Task[Any], tuple[str, Any]] = {}
 
     @property
     def has_room(self) -> bool:
         """Whether another task would keep the workers busy."""
-        return len(self._running) < _TASKS_PER_CPU * self._cpus()
+        return len(self._running) < _TASKS_PER_CPU * self._cluster.cpus
 
     def share(self, value: object) -> Any:
         """Put a value into the object store, and return what stands for it in :meth:`submit`."""

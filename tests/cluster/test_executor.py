@@ -8,13 +8,14 @@ pytest.importorskip("ray", reason="needs ray: pip install 'neuroasync[ray]'")
 
 import ray
 
+from neuroasync.cluster.executor import ClusterExecutor
 from neuroasync.core.cpu import cores
 
 
 @pytest.fixture
 def executor(cluster):
     """An executor of two workers, which is closed at the end."""
-    executor = cluster.executor()
+    executor = ClusterExecutor(cluster)
     yield executor
     executor.close()
 
@@ -72,7 +73,7 @@ def test_there_is_room_for_two_tasks_per_core(executor, tmp_path):
 
 
 def test_closing_ends_the_tasks(cluster, tmp_path):
-    executor = cluster.executor()
+    executor = ClusterExecutor(cluster)
     executor.submit("task", wait_for_file, tmp_path / "never")
 
     def stop(name, share, activity):

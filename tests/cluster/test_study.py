@@ -125,7 +125,9 @@ def test_a_worker_with_other_versions_is_reported(study, cluster, tmp_path, monk
         run_study(study, tmp_path / "out", cluster=cluster)
 
 
-def test_a_cluster_that_is_not_connected_leaves_no_folder(study, tmp_path):
+def test_a_cluster_that_cannot_be_used_leaves_no_folder(study, tmp_path):
     with pytest.raises(ClosedError, match="use it inside `with`"):
         run_study(study, tmp_path / "out", cluster=Cluster())
+    with pytest.raises(TypeError, match="`cluster` must be a Cluster, got str"):
+        run_study(study, tmp_path / "out", cluster="auto")
     assert not (tmp_path / "out").exists()

@@ -78,7 +78,8 @@ RayOption = Annotated[
     typer.Option(
         "--ray", metavar="ADDRESS", show_default=False,
         help="Train and measure several networks at a time on a Ray cluster: local starts one on "
-        "this machine; auto or HOST:PORT connects to one that this machine belongs to.",
+        "this machine; auto or HOST:PORT connects to one that this machine belongs to. Default: "
+        "train and measure one network after the other here, without Ray.",
     ),
 ]  # fmt: skip
 

@@ -11,7 +11,7 @@ OnNetwork: TypeAlias = Callable[[str, float, str], None]
 
 
 class Executor(Protocol):
-    """Runs the tasks of networks; see ``LocalExecutor``, and ``Cluster.executor``.
+    """Runs the tasks of networks; see ``LocalExecutor`` and ``ClusterExecutor``.
 
     Attributes:
         is_local: Whether tasks run in this process, where they can write into the output folder.

@@ -15,8 +15,8 @@ from neuroasync.study.results.records import Measurement
 from neuroasync.study.results.results_file import results_text
 from neuroasync.study.run.executor import Executor, LocalExecutor
 from neuroasync.study.run.measurement import Measured, Subject
-from neuroasync.study.run.samples import SeedSamples, StudySamples
 from neuroasync.study.run.network_tasks import measure_network, train_network
+from neuroasync.study.run.samples import SeedSamples, StudySamples
 from neuroasync.study.run.versions import package_versions
 
 if TYPE_CHECKING:
@@ -58,14 +58,12 @@ def run_study(
             engines disagree, or a machine of the cluster has other versions.
         ValueError, ImportError: A data set cannot be loaded, or a recipe does not fit it.
         FloatingPointError: A training diverged.
-        ClosedError: The cluster is not connected.
+        TypeError, ClosedError: ``cluster`` is no cluster, or is not connected.
         ClusterError: Ray could not run a task, even after retries.
     """
     versions, is_new = package_versions(), not out.exists()
     with ExitStack() as stack:
-        executor = stack.enter_context(
-            closing(LocalExecutor() if cluster is None else cluster.executor())
-        )
+        executor = stack.enter_context(closing(_executor(cluster)))
         # An existing folder is locked first, so that a second command says so at once.
         if not is_new:
             stack.enter_context(locked_folder(out))
@@ -83,6 +81,14 @@ def run_study(
         folder.write_json(out / "timings.json", folder.all_timings(measurements))
         write_report(plan, folder, measurements)
         return measurements
+
+
+def _executor(cluster: "Cluster | None") -> Executor:
+    if cluster is None:
+        return LocalExecutor()
+    from neuroasync.cluster.executor import ClusterExecutor  # loads Ray
+
+    return ClusterExecutor(cluster)
 
 
 @dataclass(slots=True)
