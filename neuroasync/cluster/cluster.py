@@ -168,7 +168,7 @@ class Cluster:
 
     def _connect(self) -> None:
         if self._address != "local":
-            ray.init(address=self._address, log_to_driver=False)
+            ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
             return
         # A local cluster is private: it opens no dashboard and sends no usage statistics.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

@@ -7,9 +7,13 @@ from typing import Any, Final
 import ray
 from ray.exceptions import RayError
 
+from neuroasync.core.cpu import limited_cores
 from neuroasync.errors import NeuroasyncError
 
 __all__ = ["ClusterError", "cancel", "result_of", "submit"]
+
+_CPUS: Final = 1
+"""Number of cores that a task may use."""
 
 _MAX_RETRIES: Final = 10
 """How often Ray repeats a task whose worker was lost."""
@@ -37,12 +41,13 @@ class _Failure:
 def _call(function: Callable[..., Any], *args: Any) -> Any:
     """Call the function in a worker; return its result, or a ``_Failure``."""
     try:
-        return function(*args)
+        with limited_cores(_CPUS):
+            return function(*args)
     except Exception as error:
         return _Failure(error)
 
 
-_remote = ray.remote(num_cpus=1, max_retries=_MAX_RETRIES)(_call)
+_remote = ray.remote(num_cpus=_CPUS, max_retries=_MAX_RETRIES)(_call)
 
 
 def submit(function: Callable[..., Any], *args: Any) -> Any:
@@ -79,13 +84,17 @@ async def result_of(task: Any) -> Any:
     return result
 
 
-async def cancel(tasks: Sequence[Any]) -> None:
+async def cancel(tasks: Sequence[Any], *, force: bool = False) -> None:
     """Cancel tasks, and wait until they have ended.
 
     Cancellation: the tasks have been told to end, and may still run for a moment.
+
+    Args:
+        tasks: the tasks.
+        force: whether to end their worker processes, instead of interrupting them.
     """
     if not tasks:
         return
     for task in tasks:
-        ray.cancel(task)
+        ray.cancel(task, force=force)
     await asyncio.to_thread(ray.wait, list(tasks), num_returns=len(tasks), fetch_local=False)

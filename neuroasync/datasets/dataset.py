@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.events.values import joined_values
 from neuroasync.core.model.checks import check_int
 from neuroasync.datasets.folds import Ints, Split, hold_out
+from neuroasync.errors import DatasetError
 
 __all__ = ["Dataset", "DatasetInfo", "Encode", "LazySamples", "dataset_from_files", "join"]
 
@@ -79,6 +80,16 @@ class Dataset:
     split: Split
     encodings_per_image: int = 1
     coding: str | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields and the encoded parts, for a pickle or a copy.
+
+        It has no samples outside of its parts, because the function that encodes them may need
+        files, which other machines do not have.
+        """
+        samples = replace(self.samples, encode=_encode_nothing)
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        return vars(self) | parts | {"samples": samples}
 
     @cached_property
     def train(self) -> SpikeTrains:
@@ -231,6 +242,10 @@ class Dataset:
             raise ValueError(f"`group` must have samples in the test part, but {group!r} has none")
         pool = pool[~of_group[pool]]
         return replace(self, split=hold_out(pool, test, self.samples.strata))
+
+
+def _encode_nothing(numbers: Ints, encoding_index: int) -> SpikeTrains:
+    raise DatasetError("a pickled or copied data set cannot be split again; split the original")
 
 
 def _checked_fold(k: int, folds: int) -> int:

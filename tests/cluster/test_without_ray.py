@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 
 def run(code):
     """Run code in a new process."""
@@ -11,6 +13,14 @@ def run(code):
 
 def test_ray_is_not_loaded_without_use():
     done = run("import neuroasync, sys; neuroasync.Network; from neuroasync import cli; "
+               "print('ray' in sys.modules)")  # fmt: skip
+    assert done.stdout.strip() == "False", done.stderr
+
+
+def test_ray_is_not_loaded_by_a_study():
+    pytest.importorskip("torch")
+    pytest.importorskip("matplotlib")
+    done = run("import neuroasync.study, neuroasync.cli.commands.study, sys; "
                "print('ray' in sys.modules)")  # fmt: skip
     assert done.stdout.strip() == "False", done.stderr
 

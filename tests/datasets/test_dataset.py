@@ -1,8 +1,11 @@
 """Folds and encodings split a data set without mixing its parts."""
 
+import pickle
+
 import numpy as np
 import pytest
 
+from neuroasync import DatasetError
 from neuroasync.datasets import load_dataset
 
 
@@ -26,6 +29,17 @@ def test_more_encodings_only_change_the_training_part(digits):
     assert encoded.train.labels.tolist() == digits.train.labels.tolist() * 3
     assert encoded.validation == digits.validation
     assert encoded.test == digits.test
+
+
+def test_a_pickle_has_the_encoded_parts_and_cannot_be_split_again():
+    original = load_dataset("digits", encodings_per_image=2).at_most(30, 10)
+    twin = pickle.loads(pickle.dumps(original))
+    for part in ("train", "validation", "test"):
+        assert getattr(twin, part) == getattr(original, part)
+    assert (twin.info, twin.coding, twin.encodings_per_image) == (original.info, "rate", 2)
+    assert len(original.fold(1, 2).train) > 0  # the original still can
+    with pytest.raises(DatasetError, match="cannot be split again; split the original"):
+        _ = twin.fold(1, 2).train
 
 
 def test_an_image_has_the_same_events_in_every_fold(digits):

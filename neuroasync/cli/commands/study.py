@@ -1,5 +1,6 @@
 """``neuroasync study``: train networks and measure them under every ordering policy."""
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -23,6 +24,7 @@ from neuroasync.cli.progress import progress
 from neuroasync.cli.tables import echo, key_value_table
 
 if TYPE_CHECKING:
+    from neuroasync.cluster import Cluster
     from neuroasync.datasets.user_data import UserFiles
     from neuroasync.study import Case
 
@@ -71,6 +73,15 @@ SeedsOption = Annotated[
         f"{_QUICK_SEEDS}.",
     ),
 ]  # fmt: skip
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray", metavar="ADDRESS", show_default=False,
+        help="Train and measure several networks at a time on a Ray cluster: local starts one on "
+        "this machine; auto or HOST:PORT connects to one that this machine belongs to. Default: "
+        "train and measure one network after the other here, without Ray.",
+    ),
+]  # fmt: skip
 
 
 def study(
@@ -84,6 +95,7 @@ def study(
     test: TestFileOption = None,
     topology: TopologyOption = None,
     output: OutOption = Path("neuroasync-study"),
+    ray: RayOption = None,
     json: JsonOption = False,
 ) -> None:
     """Train networks and report on them under every ordering policy.
@@ -94,6 +106,7 @@ def study(
       neuroasync study digits spoken-digits --seeds 5 -o out
       neuroasync study --train my-train.npz --test my-test.npz --topology \\
         "timestep_us=1000; input 64; hidden d32; output d10"
+      neuroasync study --ray auto
 
     Writes results.json, report.md, report.html, figures, recordings and the trained bundles. After
     an interruption with Ctrl-C, the same command continues the study with the same results.
@@ -111,6 +124,8 @@ def study(
     check_folder(output)
     require_package("torch", "train", "training")
     require_package("matplotlib", "viz", "the report")
+    if ray is not None:
+        require_package("ray", "ray", "--ray")
     from neuroasync.datasets.files import data_folder
     from neuroasync.study import StudyPlan, run_study
 
@@ -121,11 +136,12 @@ def study(
         plan = StudyPlan(
             cases, tuple(range(count)), None if folder is None else str(folder.resolve())
         )
-        with progress("study", _PROGRESS_TOTAL) as advance:
+        with _connected(ray) as cluster, progress("study", _PROGRESS_TOTAL) as advance:
             run_study(
                 plan,
                 output,
                 lambda share, activity: advance(round(share * _PROGRESS_TOTAL), activity),
+                cluster=cluster,
             )
     except (ImportError, ValueError, FloatingPointError) as error:
         raise CliError(str(error)) from error
@@ -134,6 +150,18 @@ def study(
         echo_json({"written": [str(output / name) for name in names]})
         return
     echo(key_value_table([("written", output / name) for name in names]))
+
+
+def _connected(address: str | None) -> "AbstractContextManager[Cluster | None]":
+    """Return the Ray cluster at an address, which connects inside ``with``."""
+    if address is None:
+        return nullcontext()
+    from neuroasync.cluster import Cluster
+
+    try:
+        return Cluster(address)
+    except ValueError as error:
+        raise CliError(str(error).replace("`address`", "--ray")) from error
 
 
 def _cases(

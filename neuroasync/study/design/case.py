@@ -11,7 +11,7 @@ from neuroasync.datasets.images import Coding
 from neuroasync.datasets.user_data import UserFiles
 from neuroasync.train.recipes import TRAININGS, Recipe, Recipes, Training, for_input
 
-__all__ = ["GROUP_SIZE", "Case", "Grid", "Mode", "StudyPlan", "network_name"]
+__all__ = ["GROUP_SIZE", "Case", "Grid", "Mode", "StudyNetwork", "StudyPlan"]
 
 GROUP_SIZE: Final = 8
 """F of the results that the report shows for a single F. Networks are trained with it."""
@@ -140,6 +140,25 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class StudyNetwork:
+    """A network of a study: a case, a training and a seed."""
+
+    case: Case
+    training: Training
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of the network, which the names of its files contain."""
+        return f"{self.case.name}-{self.training}-{self.seed}"
+
+    @property
+    def recipe(self) -> Recipe:
+        """Recipe of the network, adapted to the input mode of its case."""
+        return self.case.recipe(self.training)
+
+
+@dataclass(frozen=True, slots=True)
 class StudyPlan:
     """A study: every case with every seed.
 
@@ -175,10 +194,10 @@ class StudyPlan:
                 )
 
     @property
-    def networks(self) -> list[tuple[Case, Training, int]]:
+    def networks(self) -> list[StudyNetwork]:
         """All networks to train, in order."""
         return [
-            (case, training, seed)
+            StudyNetwork(case, training, seed)
             for case in self.cases
             for seed in self.seeds
             for training in case.trainings
@@ -187,8 +206,3 @@ class StudyPlan:
     def to_json(self) -> dict[str, Any]:
         """Return everything that determines the results, except the samples themselves."""
         return asdict(self)
-
-
-def network_name(case: Case, training: Training, seed: int) -> str:
-    """Return the name of a network, which the names of its files contain."""
-    return f"{case.name}-{training}-{seed}"

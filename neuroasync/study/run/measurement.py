@@ -8,8 +8,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle
-from neuroasync.core.recording.file import write_recording
+from neuroasync.core.recording.recording import Recording
 from neuroasync.metrics import (
     CMOS_45NM,
     LOIHI,
@@ -21,8 +22,7 @@ from neuroasync.metrics import (
 )
 from neuroasync.metrics.trajectory import UNITS
 from neuroasync.runtime.network import Network
-from neuroasync.study.design.case import GROUP_SIZE, Case, network_name
-from neuroasync.study.results.output_folder import OutputFolder
+from neuroasync.study.design.case import GROUP_SIZE, StudyNetwork
 from neuroasync.study.results.records import (
     BUDGETS,
     Agreement,
@@ -36,9 +36,8 @@ from neuroasync.study.run.samples import SeedSamples
 from neuroasync.study.run.sweep import Sweep, record, sweep
 from neuroasync.train.loop.evaluation import evaluate
 from neuroasync.train.module import SpikingNetwork
-from neuroasync.train.recipes import Training
 
-__all__ = ["Subject", "measure"]
+__all__ = ["Measured", "Subject", "measure"]
 
 _CHIPS: Final = (CMOS_45NM, LOIHI)
 """Chips for which the energy is estimated."""
@@ -46,80 +45,87 @@ _CHIPS: Final = (CMOS_45NM, LOIHI)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A trained network of a study, and the samples of its seed.
+    """A trained network of a study.
 
     Attributes:
-        case, training, seed: The network.
+        network: The network.
         bundle: Bundle of the network.
-        samples: Samples; the validation and test parts are run.
         versions: Versions of the packages that the study runs with.
-        keep_recordings: Whether to write recordings of this network into the folder.
+        keep_recordings: Whether to return recordings of this network.
     """
 
-    case: Case
-    training: Training
-    seed: int
+    network: StudyNetwork
     bundle: Bundle
-    samples: SeedSamples
     versions: dict[str, str]
     keep_recordings: bool
 
-    @property
-    def name(self) -> str:
-        """Name of the network, which the names of its files contain."""
-        return network_name(self.case, self.training, self.seed)
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The measurement of a network, and the files that the study keeps besides.
+
+    Attributes:
+        measurement: The measurement.
+        wall_ms: Wall times of the decisions, one mapping per mode.
+        recordings: Recordings by name; none unless ``Subject.keep_recordings``.
+    """
+
+    measurement: Measurement
+    wall_ms: list[dict[str, object]]
+    recordings: dict[str, Recording]
 
 
-def measure(subject: Subject, folder: OutputFolder, on_mode: Callable[[int], None]) -> Measurement:
+def measure(subject: Subject, samples: SeedSamples, on_mode: Callable[[int], None]) -> Measured:
     """Run a network in all modes of its case, in a new event loop.
-
-    This writes recordings and wall times into the folder.
 
     Args:
         subject: The network.
-        folder: Output folder of the study.
+        samples: The samples of its seed; the validation and test parts are run.
         on_mode: Called with the number of modes that are done.
 
     Raises:
         StudyError: Two engines disagree, or a rule stops a sample elsewhere than computed.
         LimitError: A pass did not end, or the samples do not fit into a recording.
     """
-    return asyncio.run(_measure(subject, folder, on_mode))
+    return asyncio.run(_measure(subject, samples, on_mode))
 
 
 async def _measure(
-    subject: Subject, folder: OutputFolder, on_mode: Callable[[int], None]
-) -> Measurement:
-    dataset, seed = subject.samples.dataset, subject.seed
+    subject: Subject, samples: SeedSamples, on_mode: Callable[[int], None]
+) -> Measured:
+    case, name, seed = subject.network.case, subject.network.name, subject.network.seed
     end_us = subject.bundle.duration_us  # training leaves out later events, too
-    validation, test = dataset.validation.before(end_us), dataset.test.before(end_us)
+    validation, test = (
+        part.before(end_us) for part in (samples.dataset.validation, samples.dataset.test)
+    )
     runs: list[RunRecord] = []
     outcomes: list[RuleOutcome] = []
     curves: list[Curve] = []
     wall_ms: list[dict[str, object]] = []
+    recordings: dict[str, Recording] = {}
     checked = 0
     trained: Sweep | None = None
     async with Network(subject.bundle, seed=seed) as network:
-        for done, mode in enumerate(subject.case.grid, 1):
+        for done, mode in enumerate(case.grid, 1):
             swept = await sweep(network, mode, validation, test, seed)
             runs += _runs(subject, swept)
             outcomes += [RuleOutcome.of(mode, swept.points[k]) for k in (0, swept.best[0])]
-            if mode.group_size == GROUP_SIZE and mode.input == subject.case.input:
+            if mode.group_size == GROUP_SIZE and mode.input == case.input:
                 curves += _curves(swept)
                 if subject.keep_recordings:
-                    await _write_one_sample(subject, network, folder, swept)
+                    recordings |= await _record_one_sample(name, network, test[:1], swept, seed)
             wall_ms.append(_wall_ms(swept))
             checked += swept.checked
-            if mode == subject.case.trained_mode(subject.training):
+            if mode == case.trained_mode(subject.network.training):
                 trained = swept
             on_mode(done)
     if trained is None:
-        raise ValueError(f"{subject.name}: `grid` must have the mode that it was trained for")
+        raise ValueError(f"{name}: `grid` must have the mode that it was trained for")
     if subject.keep_recordings:
-        write_recording(trained.recording, folder.recording(f"{subject.name}-own"))
-    folder.write_json(folder.timings(subject.name), wall_ms)
-    network_record = _describe(subject, _agreement(subject, trained), checked)
-    return Measurement(network_record, trained.points[0].target.tolist(), runs, outcomes, curves)
+        recordings[f"{name}-own"] = trained.recording
+    described = _describe(subject, samples, _agreement(subject, samples, trained), checked)
+    target = trained.points[0].target.tolist()
+    return Measured(Measurement(described, target, runs, outcomes, curves), wall_ms, recordings)
 
 
 def _runs(subject: Subject, swept: Sweep) -> list[RunRecord]:
@@ -134,17 +140,17 @@ def _runs(subject: Subject, swept: Sweep) -> list[RunRecord]:
 
 
 def _run(subject: Subject, swept: Sweep, k: int, summary: Summary | None) -> RunRecord:
-    point, validation = swept.points[k], swept.validation[k]
+    network, point, validation = subject.network, swept.points[k], swept.validation[k]
     labelled, calibration = point.label >= 0, swept.calibrations.get(point.rule)
     to_decision: dict[str, Any] = {
         f"{unit}_to_decision": _mean(getattr(point, unit)[labelled]) for unit in UNITS
     }
     per_sample: dict[str, Any] = {f"{unit}_per_sample": point.mean(unit) for unit in UNITS}
     return RunRecord(
-        case=subject.case.name,
-        dataset=subject.case.dataset,
-        training=subject.training,
-        seed=subject.seed,
+        case=network.case.name,
+        dataset=network.case.dataset,
+        training=network.training,
+        seed=network.seed,
         **asdict(swept.mode),
         until=point.rule,
         chosen=k == swept.best[0],
@@ -160,7 +166,7 @@ def _run(subject: Subject, swept: Sweep, k: int, summary: Summary | None) -> Run
         validation_rounds=validation.mean("rounds") or 0.0,
         **_run_values(subject, summary),
         bundle_digest=subject.bundle.digest.hex(),
-        config=subject.name,
+        config=network.name,
         versions=subject.versions,
     )
 
@@ -191,53 +197,52 @@ def _wall_ms(swept: Sweep) -> dict[str, object]:
     return {**asdict(swept.mode), "quiet": whole, "chosen": chosen}
 
 
-def _agreement(subject: Subject, trained: Sweep) -> Agreement:
+def _agreement(subject: Subject, samples: SeedSamples, trained: Sweep) -> Agreement:
     """Compare the decisions of the trainer with those of the runtime, in the trained mode."""
     trainer = SpikingNetwork(subject.bundle.model, device="cpu")
-    settings = subject.case.recipe(subject.training).config.run_settings
-    test, duration_us = subject.samples.dataset.test, subject.bundle.duration_us
-    labels, _ = evaluate(trainer, test, settings, subject.seed, duration_us)
+    settings = subject.network.recipe.config.run_settings
+    test, duration_us = samples.dataset.test, subject.bundle.duration_us
+    labels, _ = evaluate(trainer, test, settings, subject.network.seed, duration_us)
     both = zip(labels.tolist(), trained.points[0].label.tolist(), strict=True)
     differ = [(k, one, other) for k, (one, other) in enumerate(both) if one != other]
     return Agreement(labels.size, labels.size - len(differ), differ)
 
 
-async def _write_one_sample(
-    subject: Subject, network: Network, folder: OutputFolder, swept: Sweep
-) -> None:
+async def _record_one_sample(
+    name: str, network: Network, sample: SpikeTrains, swept: Sweep, seed: int
+) -> dict[str, Recording]:
     """Record the first held-out sample in one mode: whole, and with the chosen rule."""
-    sample = subject.samples.dataset.test[:1].before(subject.bundle.duration_us)
-    policy = swept.mode.policy
     rule = swept.points[swept.best[0]].rule
-    for until, suffix in (("quiet", ""), (rule, "-stopped")):
-        recording, _ = await record(network, swept.mode, sample, subject.seed, until=until)
-        write_recording(recording, folder.recording(f"{subject.name}-{policy}{suffix}"))
+    whole, _ = await record(network, swept.mode, sample, seed)
+    stopped, _ = await record(network, swept.mode, sample, seed, until=rule)
+    return {f"{name}-{swept.mode.policy}": whole, f"{name}-{swept.mode.policy}-stopped": stopped}
 
 
-def _describe(subject: Subject, agreement: Agreement, checked: int) -> NetworkRecord:
-    case, dataset, bundle = subject.case, subject.samples.dataset, subject.bundle
-    recipe = case.recipe(subject.training)
+def _describe(
+    subject: Subject, samples: SeedSamples, agreement: Agreement, checked: int
+) -> NetworkRecord:
+    network, case, bundle = subject.network, subject.network.case, subject.bundle
     accuracy = bundle.meta.get("validation_accuracy")
     return NetworkRecord(
-        name=subject.name,
+        name=network.name,
         case=case.name,
         dataset=case.dataset,
-        training=subject.training,
-        seed=subject.seed,
+        training=network.training,
+        seed=network.seed,
         input=case.input,
         bundle_digest=bundle.digest.hex(),
-        topology=recipe.topology,
+        topology=network.recipe.topology,
         parameters=bundle.model.parameters,
         config={
             k.removeprefix("train."): v for k, v in bundle.meta.items() if k.startswith("train.")
         },
-        fold=subject.seed % case.folds if case.folds else None,
+        fold=network.seed % case.folds if case.folds else None,
         samples={
-            "train": len(dataset.train),
-            "validation": len(dataset.validation),
-            "test": len(dataset.test),
+            "train": len(samples.dataset.train),
+            "validation": len(samples.dataset.validation),
+            "test": len(samples.dataset.test),
         },
-        samples_digest=subject.samples.digest,
+        samples_digest=samples.digest,
         validation_accuracy=accuracy if isinstance(accuracy, float) else None,
         agreement=agreement,
         checked_by_coroutines=checked,

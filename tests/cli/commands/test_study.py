@@ -24,7 +24,8 @@ def requested(monkeypatch):
     """Replace ``run_study``: collect the requested studies and report half of the progress."""
     plans = []
 
-    def kept(plan, out, on_progress):
+    def kept(plan, out, on_progress, *, cluster):
+        assert cluster is None
         plans.append((plan, out))
         on_progress(0.5, "half")
 
@@ -78,7 +79,7 @@ def test_data_folder_comes_from_option_or_environment(cli, files, requested, mon
 
 
 def test_study_of_user_data_files_runs_to_the_end(cli, files, monkeypatch):
-    def shorter(plan, out, on_progress):
+    def shorter(plan, out, on_progress, *, cluster):
         (case,) = plan.cases
         config = replace(case.recipes["layered"].config, epochs=1, device="cpu")
         recipe = replace(case.recipes["layered"], config=config)
@@ -101,7 +102,7 @@ def test_study_of_user_data_files_runs_to_the_end(cli, files, monkeypatch):
 def test_ctrl_c_exits_with_130(monkeypatch, tmp_path):
     from neuroasync.cli.app import app
 
-    def interrupted(plan, out, on_progress):
+    def interrupted(plan, out, on_progress, *, cluster):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("neuroasync.study.run_study", interrupted)
@@ -113,15 +114,24 @@ def test_ctrl_c_exits_with_130(monkeypatch, tmp_path):
     assert ended.value.code == 130
 
 
+def test_address_of_another_kind_is_rejected(cli, files, requested):
+    pytest.importorskip("ray", reason="needs ray: pip install 'neuroasync[ray]'")
+    result = cli("study", "--quick", "--ray", "ray://host:1")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: --ray must be 'local', 'auto' or 'HOST:PORT', got 'ray")
+    assert requested == []
+
+
 @pytest.mark.parametrize(
     ("module", "message"),
     [
+        ("ray", "error: --ray needs ray: pip install 'neuroasync[ray]'\n"),
         ("torch", "error: training needs torch: pip install 'neuroasync[train]'\n"),
         ("matplotlib", "error: the report needs matplotlib: pip install 'neuroasync[viz]'\n"),
     ],
 )
 def test_missing_extra_is_named_in_the_error(cli, files, monkeypatch, module, message):
     monkeypatch.setitem(sys.modules, module, None)
-    result = cli("study", "--quick")
+    result = cli("study", "--quick", "--ray", "local")
     assert (result.exit_code, result.stderr) == (2, message)
     assert files.listing() == {"net.nab", "events.npz"}

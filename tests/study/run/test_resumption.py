@@ -125,7 +125,7 @@ def test_another_configuration_in_the_same_folder_is_rejected(finished, changes,
 
 
 def test_other_versions_in_the_same_folder_are_rejected(finished, monkeypatch):
-    monkeypatch.setattr("neuroasync.study.run.runner._version", lambda name: "0.0")
+    monkeypatch.setattr("neuroasync.study.run.versions._version", lambda name: "0.0")
     with pytest.raises(StudyError, match=r"study\.versions\.neuroasync"):
         run_study(finished.plan, finished.folder)
 

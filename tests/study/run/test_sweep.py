@@ -6,7 +6,7 @@ import pytest
 
 from neuroasync import Network, read_bundle
 from neuroasync.study import Mode, StudyError
-from neuroasync.study.results.output_folder import OutputFolder
+from neuroasync.study.design.case import StudyNetwork
 from neuroasync.study.run import measurement as measurement_module
 from neuroasync.study.run import sweep as sweep_module
 from neuroasync.study.run.measurement import Subject, measure
@@ -56,7 +56,7 @@ async def test_rule_that_stops_elsewhere_than_computed_ends_the_study(bundle, mo
             await sweep(network, MODE, VALIDATION, TEST, 3)
 
 
-def test_disagreement_of_trainer_and_runtime_is_listed(finished, tmp_path, monkeypatch):
+def test_disagreement_of_trainer_and_runtime_is_listed(finished, monkeypatch):
     def wrong(*arguments, judge=measurement_module.evaluate):
         labels, spikes = judge(*arguments)
         labels[5] = 9
@@ -65,17 +65,13 @@ def test_disagreement_of_trainer_and_runtime_is_listed(finished, tmp_path, monke
     monkeypatch.setattr(measurement_module, "evaluate", wrong)
     one = case(finished.user_files)
     subject = Subject(
-        case=one,
-        training="layered",
-        seed=0,
+        network=StudyNetwork(one, "layered", 0),
         bundle=read_bundle(finished.folder / "bundles" / "task-layered-0.nab"),
-        samples=StudySamples(one, None).of_seed(0),
         versions={},
         keep_recordings=False,
     )
-    agreement = measure(
-        subject, OutputFolder(tmp_path / "out", finished.plan, {}), lambda done: None
-    ).network.agreement
+    samples = StudySamples(one, None).of_seed(0)
+    agreement = measure(subject, samples, lambda done: None).measurement.network.agreement
     assert (agreement.samples, agreement.equal) == (12, 11)
     ((sample, trainer, runtime),) = agreement.disagreements
     assert (sample, trainer) == (5, 9)
