@@ -9,7 +9,7 @@ from ray.exceptions import RayError
 
 from neuroasync.errors import NeuroasyncError
 
-__all__ = ["ClusterError", "cancel", "result_of", "submit"]
+__all__ = ["ClusterError", "call", "cancel", "result_of", "submit"]
 
 _MAX_RETRIES: Final = 10
 """How often Ray repeats a task whose worker was lost."""
@@ -34,15 +34,15 @@ class _Failure:
         return self.error
 
 
-def _call(function: Callable[..., Any], *args: Any) -> Any:
-    """Call the function in a worker; return its result, or a ``_Failure``."""
+def call(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function in a worker; return its result, or an exception for :func:`result_of`."""
     try:
         return function(*args)
     except Exception as error:
         return _Failure(error)
 
 
-_remote = ray.remote(num_cpus=1, max_retries=_MAX_RETRIES)(_call)
+_remote = ray.remote(num_cpus=1, max_retries=_MAX_RETRIES)(call)
 
 
 def submit(function: Callable[..., Any], *args: Any) -> Any:
