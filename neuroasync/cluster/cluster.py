@@ -190,7 +190,8 @@ class Cluster:
 
         The bundle is that of :func:`neuroasync.train.recipes.train_dataset` on the CPU, to the
         byte, whatever the number of workers and whichever of them are lost meanwhile. After a
-        loss, all of them continue from the last epoch. This needs the extra ``train``.
+        loss, all of them continue from the last epoch. The training waits until as many CPUs are
+        free. It needs the extra ``train``.
 
         Cancellation: the workers have ended. The checkpoint has the state after the last epoch.
 
@@ -221,6 +222,10 @@ class Cluster:
             ClosedError: the cluster is not connected.
         """
         highest = self.cpus
+        if resume and checkpoint is None:
+            raise ValueError("`resume=True` needs a `checkpoint` to continue from, got None")
+        if on_batch is not None and not callable(on_batch):
+            raise ValueError(f"`on_batch` must be a function, got {on_batch!r:.80}")
         # Deciding a data set needs no torch.
         from neuroasync.cluster.train_dataset import train_dataset
         from neuroasync.train.event_record import CHUNKS

@@ -165,5 +165,9 @@ def test_arguments_are_checked_before_a_worker_starts(cluster):
     for workers in (0, 3, "two"):
         with pytest.raises(ValueError, match="`workers` must be an integer from 1 to 2, got"):
             asyncio.run(on(cluster, recipe(), workers=workers))
+    with pytest.raises(ValueError, match="`resume=True` needs a `checkpoint`"):
+        asyncio.run(on(cluster, recipe(), resume=True))
+    with pytest.raises(ValueError, match="`on_batch` must be a function, got 3"):
+        asyncio.run(on(cluster, recipe(), on_batch=3))
     with pytest.raises(na.ClosedError, match="use it inside `with`"):
         asyncio.run(on(Cluster(), recipe()))
