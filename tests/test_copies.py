@@ -229,7 +229,7 @@ def test_every_public_class_with_behaviour_is_tested_here():
     }
     assert has_behaviour == {
         "ArraySource", "Batches", "BoundedQueue", "Buffered", "CameraFileSource", "JsonLines",
-        "ManualClock", "Network", "Paced", "RealTimeClock", "Recorder", "Session", "Source",
-        "SpikeFileSource", "SpikingNetwork", "Tap", "UdpSource", "VirtualClock", "WebsocketSink",
-        "WebsocketSource",
+        "ManualClock", "Network", "Paced", "ProcessGroupExchange", "RealTimeClock", "Recorder",
+        "Session", "Source", "SpikeFileSource", "SpikingNetwork", "Tap", "UdpSource",
+        "VirtualClock", "WebsocketSink", "WebsocketSource",
     }  # fmt: skip

@@ -2,9 +2,9 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import NoReturn, Self, Unpack
+from typing import TYPE_CHECKING, NoReturn, Self, Unpack
 
 import ray
 
@@ -16,10 +16,16 @@ from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.run_settings import RunOptions, check_seed
 from neuroasync.core.events.spike_train import Events
+from neuroasync.core.formats.bundle import Bundle, Scalar
 from neuroasync.core.model.checks import check_int
 from neuroasync.errors import ClosedError
 from neuroasync.runtime.batch.decide_all import Samples, check_samples
 from neuroasync.runtime.network import Network
+
+if TYPE_CHECKING:
+    from neuroasync.datasets.dataset import Dataset
+    from neuroasync.train.recipes.recipe import Recipe
+    from neuroasync.train.recipes.training import OnBatch
 
 __all__ = ["Cluster"]
 
@@ -164,6 +170,74 @@ class Cluster:
             on_decision,
             options,
             cpus,
+        )
+
+    async def train_dataset(
+        self,
+        dataset: "Dataset",
+        recipe: "Recipe",
+        *,
+        name: str,
+        workers: int,
+        start: Bundle | None = None,
+        all_data: bool = False,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        on_batch: "OnBatch | None" = None,
+        meta: Mapping[str, Scalar] | None = None,
+    ) -> Bundle:
+        """Train a network by a recipe, with several workers that share every batch.
+
+        The bundle is that of :func:`neuroasync.train.recipes.train_dataset` on the CPU, to the
+        byte, whatever the number of workers and whichever of them are lost meanwhile. After a
+        loss, all of them continue from the last epoch. The training waits until as many CPUs are
+        free. It needs the extra ``train``.
+
+        Cancellation: the workers have ended. The checkpoint has the state after the last epoch.
+
+        Args:
+            dataset: the data set. Its train and validation splits are read here.
+            recipe: the network and its training configuration.
+            name: name of the recipe, for the bundle's meta.
+            workers: number of workers, from 1 to 8, each with one CPU. The first runs on this
+                machine.
+            start: bundle whose network is trained further, in the place of the recipe's.
+            all_data: train a second network at the end, on the training and validation samples.
+            checkpoint: file on this machine that stores the state of the training after each
+                epoch.
+            resume: continue from that file.
+            on_batch: called by this task with the result of each batch and the number of epochs.
+                After a loss, batches are repeated. An exception that it raises ends the call.
+            meta: additional entries of the bundle's meta.
+
+        Returns:
+            The bundle.
+
+        Raises:
+            ValueError: an argument is out of range, or the network does not fit the data.
+            CheckpointError: the checkpoint cannot be read or written, or belongs to another
+                training.
+            FloatingPointError: the loss is no longer finite.
+            ClusterError, ExchangeError: workers were lost more than 10 times.
+            ClosedError: the cluster is not connected.
+        """
+        highest = self.cpus
+        if resume and checkpoint is None:
+            raise ValueError("`resume=True` needs a `checkpoint` to continue from, got None")
+        if on_batch is not None and not callable(on_batch):
+            raise ValueError(f"`on_batch` must be a function, got {on_batch!r:.80}")
+        # Deciding a data set needs no torch.
+        from neuroasync.cluster.train_dataset import train_dataset
+        from neuroasync.train.event_record import CHUNKS
+
+        return await train_dataset(
+            dataset,
+            recipe,
+            check_int("workers", workers, 1, min(highest, CHUNKS), ValueError),
+            checkpoint,
+            resume,
+            on_batch,
+            {"name": name, "start": start, "all_data": all_data, "meta": meta},
         )
 
     def _connect(self) -> None:

@@ -10,7 +10,7 @@ from ray.exceptions import RayError
 from neuroasync.core.cpu import limited_cores
 from neuroasync.errors import NeuroasyncError
 
-__all__ = ["ClusterError", "cancel", "result_of", "submit"]
+__all__ = ["ClusterError", "call", "cancel", "result_of", "submit"]
 
 _CPUS: Final = 1
 """Number of cores that a task may use."""
@@ -38,8 +38,8 @@ class _Failure:
         return self.error
 
 
-def _call(function: Callable[..., Any], *args: Any) -> Any:
-    """Call the function in a worker; return its result, or a ``_Failure``."""
+def call(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function in a worker; return its result, or an exception for :func:`result_of`."""
     try:
         with limited_cores(_CPUS):
             return function(*args)
@@ -47,7 +47,7 @@ def _call(function: Callable[..., Any], *args: Any) -> Any:
         return _Failure(error)
 
 
-_remote = ray.remote(num_cpus=_CPUS, max_retries=_MAX_RETRIES)(_call)
+_remote = ray.remote(num_cpus=_CPUS, max_retries=_MAX_RETRIES)(call)
 
 
 def submit(function: Callable[..., Any], *args: Any) -> Any:

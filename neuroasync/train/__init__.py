@@ -39,6 +39,8 @@ from neuroasync.train.losses import (
     windowed_vote_loss,
 )
 from neuroasync.train.module import SpikingNetwork
+from neuroasync.train.parallel.exchange import Exchange, ExchangeError
+from neuroasync.train.parallel.process_group import ProcessGroupExchange
 from neuroasync.train.schedule import learning_rate_factor, penalty_factor
 from neuroasync.train.surrogate import Surrogate
 from neuroasync.train.training_loop import fit, refit
@@ -53,6 +55,8 @@ __all__ = [
     "Compose",
     "DropEvents",
     "EpochResult",
+    "Exchange",
+    "ExchangeError",
     "Fifo",
     "Fit",
     "ForwardResult",
@@ -60,6 +64,7 @@ __all__ = [
     "LayerSync",
     "LossKind",
     "Momentum",
+    "ProcessGroupExchange",
     "Random",
     "RunSettings",
     "Shift",

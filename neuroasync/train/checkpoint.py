@@ -45,6 +45,7 @@ from neuroasync.errors import BundleError, NeuroasyncError
 from neuroasync.train.config import TrainConfig
 from neuroasync.train.loop.epoch_selection import best_epoch
 from neuroasync.train.loop.results import EpochResult
+from neuroasync.train.parallel.exchange import Exchange, broadcast_bytes
 
 __all__ = ["CheckpointError", "TrainingState", "fingerprint", "load_checkpoint", "save_checkpoint"]
 
@@ -130,7 +131,11 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: str | os.PathLike[str], config: TrainConfig, start: bytes, parameters: int
+    path: str | os.PathLike[str],
+    config: TrainConfig,
+    start: bytes,
+    parameters: int,
+    exchange: Exchange | None = None,
 ) -> TrainingState:
     """Read a checkpoint without executing anything in it.
 
@@ -139,17 +144,15 @@ def load_checkpoint(
         config: Configuration of the training to resume.
         start: :func:`fingerprint` of the training to resume.
         parameters: Number of parameters of the network.
+        exchange: Connection to other workers, all of which get the state in the file of worker 0.
 
     Raises:
         CheckpointError: The file is missing or damaged, or belongs to another training.
     """
     name = os.fspath(path)
-    with open_bounded(name, _MAX_BYTES + 2**24, CheckpointError) as (file, _):
-        data = file.read()
-    if (message := wrong_kind(name, FileKind.CHECKPOINT)) is not None:
-        if file_kind(name) is FileKind.TORCH:
-            message += "; a checkpoint of version 1 has no digest, so start its training again"
-        raise CheckpointError(message)
+    data = _content(name) if exchange is None or exchange.worker == 0 else b""
+    if exchange is not None:
+        data = broadcast_bytes(exchange, data)
     try:
         fields = as_map("", decode(_ENVELOPE.open(decode(data))), _KEYS, ("best",))
         _check_origin(fields, config, start)
@@ -167,6 +170,17 @@ def load_checkpoint(
         raise CheckpointError(f"{name!r}: {error}") from error
     except BundleError as error:
         raise CheckpointError(f"{name!r} is not a checkpoint, or it is damaged: {error}") from error
+
+
+def _content(name: str) -> bytes:
+    """Return the bytes of a checkpoint."""
+    with open_bounded(name, _MAX_BYTES + 2**24, CheckpointError) as (file, _):
+        data = file.read()
+    if (message := wrong_kind(name, FileKind.CHECKPOINT)) is not None:
+        if file_kind(name) is FileKind.TORCH:
+            message += "; a checkpoint of version 1 has no digest, so start its training again"
+        raise CheckpointError(message)
+    return data
 
 
 def _check_origin(fields: Mapping[str, Any], config: TrainConfig, start: bytes) -> None:

@@ -3,13 +3,12 @@
 A batch is divided into a fixed number of chunks of samples. Each chunk has its own network state
 and logs. The chunks run in parallel threads, since the kernels release the GIL.
 Gradients are summed in the order of the chunks, so the result does not depend on the number of
-threads, to the bit.
+threads, to the bit. Several workers can divide the chunks; see ``neuroasync.train.parallel``.
 """
 
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import Final, Self, TypeVar
 
 import numpy as np
@@ -32,14 +31,16 @@ from neuroasync.train.kernels.backward_turns import backward_turns
 from neuroasync.train.kernels.forward import forward_samples
 from neuroasync.train.neurons.decays import decay_slopes, decays_of
 from neuroasync.train.neurons.learned import LearnedParameters
+from neuroasync.train.parallel.exchange import Exchange
+from neuroasync.train.parallel.shares import PassPlace, add, complete, shares_of, sum_in_order
 
-__all__ = ["EventRecord", "EventRecordRunner", "check_settings", "check_trainable"]
+__all__ = ["CHUNKS", "EventRecord", "EventRecordRunner", "check_settings", "check_trainable"]
 
 _Result = TypeVar("_Result")
 
-_CHUNKS: Final = 8
-"""Number of chunks, and so of threads that a batch can use. Each thread needs a gradient buffer as
-large as the weights."""
+CHUNKS: Final = 8
+"""Number of chunks, and so of threads and workers that a batch can use. Each thread needs a
+gradient buffer as large as the weights."""
 
 
 def check_trainable(model: Model) -> None:
@@ -90,7 +91,10 @@ class EventRecord:
         self.chunks: list[Chunk] = []
 
     def rows(self) -> list[NDArray[np.int64]]:
-        """Return each sample's spikes in firing order, as i64[spikes, 3]: pass, step, neuron."""
+        """Return each sample's spikes in firing order, as i64[spikes, 3]: pass, step, neuron.
+
+        With other workers, these are the samples of this worker.
+        """
         return [rows for chunk in self.chunks for rows in chunk.sample_rows()]
 
 
@@ -102,19 +106,29 @@ class EventRecordRunner:
         threads: Maximum number of threads. None takes the number of available cores.
         learned: Parameters of neurons that are learned, if any; ``model`` must be the one of
             ``learned``.
+        exchange: Connection to other workers, each of which runs a share of every batch. None runs
+            all samples here.
 
     Raises:
-        ValueError: The network cannot be trained.
+        ValueError: The network cannot be trained, or there are too many workers.
     """
 
     def __init__(
-        self, model: Model, threads: int | None = None, learned: LearnedParameters | None = None
+        self,
+        model: Model,
+        threads: int | None = None,
+        learned: LearnedParameters | None = None,
+        exchange: Exchange | None = None,
     ) -> None:
         check_trainable(model)
+        if exchange is not None and exchange.workers > CHUNKS:
+            requirement = f"at most {CHUNKS}, because a batch has as many chunks"
+            raise ValueError(must_be("workers", requirement, str(exchange.workers)))
+        self._exchange = exchange
         self.model = model
         self.learned = learned
         self.packed = PackedNetwork(model, contiguous=True)
-        self.threads = min(_CHUNKS, threads or cores())
+        self.threads = min(CHUNKS, threads or cores())
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
         self._idle: dict[tuple[RunSettings, float], list[Chunk]] = {}
         self._buffers: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
@@ -132,7 +146,10 @@ class EventRecordRunner:
         self._lags = np.array([c.delay_us // timestep for c in model.connections], np.int64)
 
     def __reduce__(self) -> tuple[type[Self], tuple[Model, int, LearnedParameters | None]]:
-        """Return how to make a pickle or a copy, because addresses hold in this process only."""
+        """Return how to make a pickle or a copy, because addresses hold in this process only.
+
+        A copy has no connection to other workers, and runs all samples.
+        """
         return type(self), (self.model, self.threads, self.learned)
 
     def run(
@@ -169,20 +186,27 @@ class EventRecordRunner:
             arrays = arrays._replace(**neuron_arrays(self.model, neurons)._asdict())
         arrays = arrays._replace(weights=weights)
         record = EventRecord(batch, self.model, arrays, neurons, settings)
-        samples = len(batch)
-        bounds = [samples * k // _CHUNKS for k in range(_CHUNKS + 1)]
         plan = ExecutionPlan(self.packed, settings, dropout=dropout)
         idle = self._idle.setdefault((settings, dropout), [])
-        for start, stop in pairwise(bounds):
-            if start < stop:
-                chunk = idle.pop() if idle else Chunk(plan)
-                passes = batch.timesteps if keep else 0
-                chunk.open(slice(start, stop), passes, arrays, keep and self._needs_states)
-                record.chunks.append(chunk)
+        exchange = self._exchange
+        workers, worker = (1, 0) if exchange is None else (exchange.workers, exchange.worker)
+        shares = shares_of(len(batch), CHUNKS, workers)
+        for samples in shares[worker]:
+            chunk = idle.pop() if idle else Chunk(plan)
+            passes = batch.timesteps if keep else 0
+            chunk.open(samples, passes, arrays, keep and self._needs_states)
+            record.chunks.append(chunk)
         # When the record is garbage-collected, a later batch can reuse its chunks.
         weakref.finalize(record, idle.extend, list(record.chunks))
-        for _ in self._each(lambda chunk: self._forward(record, chunk), record.chunks):
-            pass
+        ran = self._each(lambda chunk: self._forward(record, chunk), record.chunks)
+        endless = next((place for place in ran if place is not None), None)
+        if exchange is not None:
+            results = record.labels, record.votes, record.spikes, record.potentials
+            endless = complete(exchange, shares, results, endless)
+        if endless is not None:
+            sample, number, owner = endless
+            place = f"sample {sample} of the batch: pass {number}"
+            raise forward_step_limit_error(place, settings, self.model, owner)
         return record
 
     def backward(
@@ -236,11 +260,18 @@ class EventRecordRunner:
             return grad, neuron_grad
 
         total, of_neurons = np.zeros(size, np.float32), np.zeros((3, columns), np.float32)
-        for gradients in self._each(backward_chunk, record.chunks):
-            total += gradients[0]
-            of_neurons += gradients[1]
-            # A single thread visits the next chunk now: its buffer stays in the processor's cache.
-            self._buffers.append(gradients)
+        gradients = self._each(backward_chunk, record.chunks)
+        if self._exchange is not None:
+            # They are all computed before this worker waits for those before it.
+            computed = list(gradients)
+            sum_in_order(self._exchange, (total, of_neurons), computed)
+            self._buffers += computed
+        else:
+            for of_chunk in gradients:
+                add((total, of_neurons), of_chunk)
+                # A single thread visits the next chunk now: its buffer stays in the processor's
+                # cache.
+                self._buffers.append(of_chunk)
         if self.learned is None:
             return total, np.zeros(0, np.float32)
         thresholds = record.arrays.thresholds
@@ -263,8 +294,12 @@ class EventRecordRunner:
         """Apply ``work`` to all chunks, in threads if there are several; yield in their order."""
         return map(work, chunks) if self._pool is None else self._pool.map(work, chunks)
 
-    def _forward(self, record: EventRecord, chunk: Chunk) -> None:
-        """Run the samples of a chunk, and enlarge its logs whenever they are full."""
+    def _forward(self, record: EventRecord, chunk: Chunk) -> PassPlace | None:
+        """Run the samples of a chunk, and enlarge its logs whenever they are full.
+
+        Returns:
+            The pass that took too many forward steps, if there is one.
+        """
         batch, at, state = record.batch, chunk.samples, chunk.state
         value = 0 if batch.value is None else batch.value.ctypes.data
         events = np.array([batch.t_us.ctypes.data, batch.index.ctypes.data, value], np.int64)
@@ -280,11 +315,9 @@ class EventRecordRunner:
             if interrupt == Interrupt.NEEDS_ROOM:
                 chunk.grow()
             elif interrupt == Interrupt.STEP_LIMIT:
-                place = f"sample {at.start + k} of the batch: pass {control[Control.PASS]}"
-                owner = int(control[Control.LAST_OWNER])
-                raise forward_step_limit_error(place, record.settings, self.model, owner)
+                return at.start + k, int(control[Control.PASS]), int(control[Control.LAST_OWNER])
             else:
-                return
+                return None
 
     def _decays(
         self, record: EventRecord

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from neuroasync.core.durations import Duration
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.events.spike_trains import SpikeTrains
+from neuroasync.core.model.checks import must_be
 from neuroasync.core.model.connections import Conv1d, Conv2d, Dense, Pool, Sparse
 from neuroasync.core.model.kernel_forms import kernel_form
 from neuroasync.core.model.model import Model
@@ -32,6 +33,7 @@ from neuroasync.train.neurons.learned import (
     parse_learn,
     with_neurons,
 )
+from neuroasync.train.parallel.exchange import Exchange
 from neuroasync.train.surrogate import Surrogate
 
 __all__ = ["Device", "SpikingNetwork"]
@@ -62,11 +64,14 @@ class SpikingNetwork(nn.Module):
             ``neuroasync.train.neurons.learned``.
         learn_per: ``"population"`` multiplies a parameter of all its neurons by the same learned
             factor; with ``"neuron"``, each neuron has its own.
+        exchange: Connection to other workers that run the same batches, each a share of it, on the
+            CPU. Results and gradients are those of the whole batch. None runs all samples here.
 
     Raises:
         ValueError: The network has delays and a ``timestep_us`` of 0, it has no parameter that
             ``learn`` names, ``learn_per`` is given without ``learn``, or the name of the device is
-            unknown, or ``"cuda"`` is asked for and there is no CUDA device or no cuda-core.
+            unknown, or ``"cuda"`` is asked for and there is no CUDA device or no cuda-core, or
+            with ``exchange``.
     """
 
     def __init__(
@@ -78,8 +83,15 @@ class SpikingNetwork(nn.Module):
         by_connection: bool = False,
         learn: str | None = None,
         learn_per: LearnPer = "population",
+        exchange: Exchange | None = None,
     ) -> None:
         super().__init__()
+        if exchange is not None and device != "cpu":
+            if device != "auto":
+                raise ValueError(
+                    must_be("device", "'cpu' or 'auto' with `exchange`", f"{device!r}")
+                )
+            device = "cpu"
         check_trainable(model)
         self.model = model
         self._learned: LearnedParameters | None = None
@@ -88,7 +100,7 @@ class SpikingNetwork(nn.Module):
             self._learned = LearnedParameters(model, parse_learn(learn), learn_per)
         self.surrogate = surrogate or Surrogate()
         of_recorder = model if self._learned is None else self._learned.model
-        self._recorder = EventRecordRunner(of_recorder, threads, self._learned)
+        self._recorder = EventRecordRunner(of_recorder, threads, self._learned, exchange)
         self._runner = cuda_runner(device, self._recorder.packed, learn)
         self.device = self._runner.device if self._runner else torch.device("cpu")
         flat = torch.from_numpy(_flat(model))

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.atomic_write import check_replaceable
@@ -26,10 +26,16 @@ from neuroasync.train.loop.health import HealthChecks
 from neuroasync.train.loop.results import BatchResult, EpochResult, Fit
 from neuroasync.train.loop.training import TrainingRun
 from neuroasync.train.losses import check_loss
+from neuroasync.train.parallel.exchange import Exchange, broadcast_bytes, check_equal
 
 __all__ = ["fit", "refit"]
 
 _T = TypeVar("_T")
+
+_ARGUMENTS_DIFFER: Final = (
+    "all workers must train the same network with the same samples and the same configuration, "
+    "because each runs its share of every batch; give all of them all samples"
+)
 
 
 def fit(
@@ -44,12 +50,13 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
     threads: int | None = None,
+    exchange: Exchange | None = None,
 ) -> Fit:
     """Train a network.
 
     On one kind of machine, the same arguments give the same weights to the bit. They depend
-    neither on ``threads``, nor on torch's global settings, nor on whether the training was
-    interrupted and resumed.
+    neither on ``threads``, nor on the number of workers, nor on torch's global settings, nor on
+    whether the training was interrupted and resumed.
 
     Args:
         model: The network. Its weights are used only with ``init_rate=None``.
@@ -65,6 +72,9 @@ def fit(
             runs, no other training can use it; a file with ``.lock`` after its name ensures this.
         resume: Continue from that file, which must belong to the same training.
         threads: Maximum number of threads on the CPU. None takes the number of available cores.
+        exchange: Connection to other workers that call this function with the same arguments, each
+            of which runs a share of every batch; see ``neuroasync.train.parallel``. All return the
+            same network. Only worker 0 uses the checkpoint. None trains without other workers.
 
     Returns:
         The trained network and its history.
@@ -75,19 +85,22 @@ def fit(
 
     Raises:
         ValueError: Labels are missing or do not fit the network, all samples are silent, one is
-            very much longer than the others, the network cannot be trained, or ``loss`` or
-            ``learn`` does not fit it.
+            very much longer than the others, the network cannot be trained, ``loss`` or ``learn``
+            does not fit it, or the workers have different arguments or round differently.
         LimitError: A sample has more than ``limits.MAX_PASSES`` passes.
         CheckpointError: The checkpoint cannot be read or written, is in use, or belongs to another
             training.
         ForwardStepLimitError: A pass took too many forward steps.
         FloatingPointError: The loss or a weight is no longer finite. The checkpoint still has the
             state after the epoch before.
+        ExchangeError: The connection to another worker was lost.
     """
     if resume and checkpoint is None:
         raise ValueError("`resume=True` needs a `checkpoint` to continue from, got None")
     if config.keep == "best" and validation is None:
         raise ValueError("`validation` must be given with `keep='best'`, got None")
+    if exchange is not None and exchange.worker:
+        checkpoint = None
     check_loss(config.loss, of_potentials=model.decides_by_potential)
     for name, trains in (("train", train), ("validation", validation)):
         if trains is not None:
@@ -98,12 +111,19 @@ def fit(
             lock = f"{os.fspath(checkpoint)}.lock"
             purpose = "training with this checkpoint"
             stack.enter_context(lock_file(lock, checkpoint, CheckpointError, purpose))
-        start = b"" if checkpoint is None else fingerprint(model, train, validation)
+        start = b""
+        if checkpoint is not None or exchange is not None:
+            start = fingerprint(model, train, validation)
+        if exchange is not None:
+            check_equal(exchange, start + repr(config).encode(), _ARGUMENTS_DIFFER)
+            # The file may exist on the machine of worker 0 only.
+            resume = broadcast_bytes(exchange, bytes([resume])) == bytes([True])
         validation = None if validation is None else sorted_by_time(validation)
-        training = TrainingRun(model, train, validation, config, threads)
-        if resume and checkpoint is not None:
+        training = TrainingRun(model, train, validation, config, threads, exchange)
+        if resume:
+            source = "the checkpoint of worker 0" if checkpoint is None else checkpoint
             parameters = training.network.values.numel()
-            training.resume(load_checkpoint(checkpoint, config, start, parameters))
+            training.resume(load_checkpoint(source, config, start, parameters, exchange))
         if progress:
             bar = stack.enter_context(ProgressBar(config.epochs))
             on_batch, on_epoch = _both(bar.batch, on_batch), _both(bar.epoch, on_epoch)
@@ -130,6 +150,7 @@ def refit(
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
     threads: int | None = None,
+    exchange: Exchange | None = None,
 ) -> Fit:
     """Train a network anew on all samples, for as many epochs as were best by validation.
 
@@ -147,10 +168,11 @@ def refit(
         checkpoint: File for the state of this training, another one than that of the first.
         resume: Continue from that file.
         threads: Maximum number of threads on the CPU.
+        exchange: Connection to other workers.
 
     Raises:
-        ValueError, LimitError, CheckpointError, ForwardStepLimitError, FloatingPointError: As in
-            :func:`fit`; or the shapes of the samples differ.
+        ValueError, LimitError, CheckpointError, ForwardStepLimitError, FloatingPointError,
+            ExchangeError: As in :func:`fit`; or the shapes of the samples differ.
     """
     if train.shape != validation.shape:
         raise ValueError(
@@ -161,6 +183,7 @@ def refit(
     return fit(
         model, join([train, validation]), config, on_batch=on_batch, on_epoch=on_epoch,
         progress=progress, checkpoint=checkpoint, resume=resume, threads=threads,
+        exchange=exchange,
     )  # fmt: skip
 
 

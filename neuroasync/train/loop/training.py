@@ -26,6 +26,7 @@ from neuroasync.train.loop.results import BatchResult, EpochResult, Fit
 from neuroasync.train.loop.torch_state import own_torch_state
 from neuroasync.train.losses import spike_penalty
 from neuroasync.train.module import SpikingNetwork
+from neuroasync.train.parallel.exchange import Exchange, check_equal
 from neuroasync.train.schedule import learning_rate_factor, penalty_factor
 from neuroasync.train.surrogate import Surrogate
 from neuroasync.train.weight_init import scale_to_firing_rate
@@ -38,6 +39,10 @@ _SCALARS: Final = 4
 """Results of a step besides those of each population."""
 _EXACT_STEPS: Final = 2**24
 """Adam counts its steps in float32, which counts no further than this."""
+_WORKERS_DIFFER: Final = (
+    "the workers no longer have the same weights, because their machines round differently; use "
+    "machines with the same kind of processor and the same build of torch"
+)
 
 
 class TrainingRun:
@@ -49,6 +54,7 @@ class TrainingRun:
         validation: Validation samples with labels, or None.
         config: Configuration of the training.
         threads: Maximum number of threads on the CPU. None takes the number of available cores.
+        exchange: Connection to other workers, which run the same training; None for none.
 
     Attributes:
         network: The network with its current weights.
@@ -63,8 +69,9 @@ class TrainingRun:
         validation: SpikeTrains | None,
         config: TrainConfig,
         threads: int | None,
+        exchange: Exchange | None = None,
     ) -> None:
-        self._config, self._validation = config, validation
+        self._config, self._validation, self._exchange = config, validation, exchange
         self._objective = make_objective(config, train, model)
         self.history: list[EpochResult] = []
         self._best: NDArray[np.float32] | None = None
@@ -74,7 +81,7 @@ class TrainingRun:
         device: Device = "cpu" if on_cpu else config.device
         self.network = SpikingNetwork(
             model, surrogate, device, threads, learn=config.learn,
-            learn_per=config.learn_per,
+            learn_per=config.learn_per, exchange=exchange,
         )  # fmt: skip
         self._batches = Batches(
             model, train, config.batch_size,
@@ -99,6 +106,7 @@ class TrainingRun:
         Raises:
             FloatingPointError: The loss or a weight is no longer finite. The message names the
                 batch.
+            ValueError: Another worker has other weights.
         """
         began, epoch = time.perf_counter(), len(self.history)
         samples, batches = len(self._labels), len(self._batches)
@@ -117,6 +125,9 @@ class TrainingRun:
             epoch, name, loss, accuracy, spikes, *validated, seconds, penalty, tuple(populations)
         )
         self.history.append(result)
+        if self._exchange is not None:
+            weights = self.network.values.detach().numpy().tobytes()
+            check_equal(self._exchange, weights, _WORKERS_DIFFER)
         if best_epoch(self.history, self._config) == epoch:
             self._best = self.network.values.detach().cpu().numpy().copy()
         return result

@@ -13,6 +13,7 @@ from neuroasync.metrics import calibrate_over_time
 from neuroasync.runtime.over_time.decide import decide_over_time
 from neuroasync.train.export import export_bundle
 from neuroasync.train.loop.results import BatchResult, Fit
+from neuroasync.train.parallel.exchange import Exchange
 from neuroasync.train.recipes.recipe import Recipe
 from neuroasync.train.recipes.stop_rule_search import with_stop_rules
 from neuroasync.train.training_loop import fit, refit
@@ -39,6 +40,8 @@ def train_dataset(
     resume: bool = False,
     on_batch: OnBatch | None = None,
     meta: Mapping[str, Scalar] | None = None,
+    threads: int | None = None,
+    exchange: Exchange | None = None,
 ) -> Bundle:
     """Train a network by a recipe, choose and calibrate stop rules, and export it.
 
@@ -60,6 +63,9 @@ def train_dataset(
         resume: Continue from that file.
         on_batch: Called after each batch.
         meta: Additional entries of the bundle's meta.
+        threads: Maximum number of threads on the CPU. None takes the number of available cores.
+        exchange: Connection to other workers that call this function with the same arguments; see
+            :func:`neuroasync.train.fit`.
 
     Returns:
         The bundle.
@@ -68,6 +74,7 @@ def train_dataset(
         ValueError: The network does not fit the data, or ``init_rate`` is not None with ``start``.
         CheckpointError: The checkpoint cannot be read or written, or belongs to another training.
         FloatingPointError: The loss is no longer finite.
+        ExchangeError: The connection to another worker was lost.
     """
     config = recipe.config
     if start is not None and config.init_rate is not None:
@@ -84,6 +91,7 @@ def train_dataset(
     fitted = fit(
         model, dataset.train, config,
         validation=dataset.validation, on_batch=report, checkpoint=checkpoint, resume=resume,
+        threads=threads, exchange=exchange,
     )  # fmt: skip
 
     def export(trained: Fit, entries: Mapping[str, Scalar]) -> Bundle:
@@ -104,6 +112,7 @@ def train_dataset(
         fitted, model, dataset.train, dataset.validation,
         on_batch=report, checkpoint=second,
         resume=resume and second is not None and os.path.exists(second),
+        threads=threads, exchange=exchange,
     )  # fmt: skip
     kept = {key: value for key, value in bundle.meta.items() if key.startswith(_OF_VALIDATION)}
     whole = export(refitted, {"trained_on": "all samples, after a first training", **kept})

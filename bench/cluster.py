@@ -1,0 +1,264 @@
+"""What does a Ray cluster cost beside threads of one process, and how many machines are enough?
+
+``decisions``: ``Cluster.decide_all`` with one and two workers, beside ``Network.decide_all`` with
+as many threads, on the same samples in the same run. The data set is so large that a thread takes
+several seconds for it, and the cluster decides it in chunks of about a second.
+
+``training``: a step of ``Cluster.train_dataset`` with one and two workers, beside a step of
+``train_dataset`` with one and two threads, on the reference network of ``bench.training``. The
+start of the workers is not counted. The bundles must be equal.
+
+``capacity``: the model of ``bench.capacity`` for many streams, with the service times of the
+decisions with one thread, and what it predicts for the measured numbers of workers.
+
+::
+
+    python -m bench.cluster [--quick] [--out DIR]
+"""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Final
+
+import numpy as np
+from rich.console import Console
+
+from bench.capacity import Floats, fleet, sampled, simulate
+from bench.environment import describe
+from bench.paired_timing import Contender, Timings, quantiles, take_turns
+from bench.report import add_out_option, as_json, print_result, save
+from bench.result import CheckError, Line, Result, lines_of
+from bench.training_steps import Task
+from neuroasync import Bundle, Decision, Network, SpikeTrains
+from neuroasync.cluster import Cluster
+from neuroasync.datasets import Dataset
+from neuroasync.datasets.user_data import user_dataset
+from neuroasync.shipped import shipped_spikes
+from neuroasync.train import TrainConfig
+from neuroasync.train.recipes import Recipe, train_dataset
+
+__all__ = ["Decided", "Plan", "main", "measure_decisions", "measure_training", "model_capacity"]
+
+_WORKERS: Final = (1, 2)
+_TARGET: Final = 1.1
+_STREAMS: Final = 1_000_000
+_CORES: Final = 16
+_P99_MS: Final = 5.0
+_RATES_HZ: Final = (1.0, 10.0, 50.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is measured.
+
+    Attributes:
+        seconds: time that a thread takes for the data set, s.
+        rounds: turns of each contender.
+        batch_size: samples of a training step.
+        steps: training steps of an epoch.
+        epochs: epochs of a training.
+    """
+
+    seconds: float = 6.0
+    rounds: int = 4
+    batch_size: int = 256
+    steps: int = 4
+    epochs: int = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The measured times of a data set.
+
+    Attributes:
+        result: the table.
+        samples: number of samples.
+        service_s: f64[distinct samples], time of a sample on one core, s.
+    """
+
+    result: Result
+    samples: int
+    service_s: Floats
+
+
+async def measure_decisions(plan: Plan, cluster: Cluster, workers: int) -> Decided:
+    """Return the times of a data set on threads and on the cluster.
+
+    Raises:
+        CheckError: two contenders decided differently.
+    """
+    network = Network.load("unlayered")
+    shipped = shipped_spikes()
+    # The data set has each sample equally often.
+    repeats = await _repeats(network, shipped, plan.seconds)
+    samples = shipped.take(np.arange(repeats * len(shipped)) % len(shipped))
+
+    async def locally(threads: int, _call: int) -> list[Decision]:
+        async with network:
+            return await network.decide_all(samples, workers=threads)
+
+    contenders = [Contender(f"threads, {k}", partial(locally, k)) for k in range(1, workers + 1)]
+    ray = f"Ray workers, {workers}"
+    contenders.append(Contender(ray, lambda _: cluster.decide_all(network, samples)))
+    timings = await take_turns(contenders, plan.rounds, 1)
+    decisions = timings.outcomes["threads, 1"][-1]
+    for name, outcomes in timings.outcomes.items():
+        if any(outcome != decisions for outcome in outcomes):
+            raise CheckError(f"{name} decided differently from one thread")
+    *lines, of_ray = lines_of(timings, "threads, 1", 1.0)
+    result = Result(
+        f"decisions, {workers}",
+        f"{len(samples)} samples of digits on a cluster, beside threads of one process",
+        "s for the data set",
+        "threads, 1",
+        (*lines, _beside(timings, of_ray, f"threads, {workers}")),
+        ("all decisions are equal",),
+    )
+    # The median of the repetitions of a sample is free of the interruptions by the machine. A
+    # sample also takes time before and after its decision, in proportion.
+    wall_s = np.array([d.wall_s for d in decisions]).reshape(repeats, len(shipped))
+    service_s = np.median(wall_s, axis=0)
+    mean_s = timings.least("threads, 1") / len(samples)
+    return Decided(result, len(samples), service_s * (mean_s / service_s.mean()))
+
+
+def _beside(timings: Timings, line: Line, threads: str) -> Line:
+    """Return the line of a cluster with its ratios to as many threads."""
+    ratio = float(np.median(timings.ratios(line.name, threads)))
+    least = timings.least(line.name) / timings.least(threads)
+    met = "met" if least <= _TARGET else "MISSED"
+    figures = line.figures | {"to threads": ratio, "min to threads": least}
+    return replace(line, figures=figures, target=f"{met} (min to threads <= {_TARGET:g})")
+
+
+async def _repeats(network: Network, samples: SpikeTrains, seconds: float) -> int:
+    """Return how often one thread decides the samples in this time."""
+    async with network:
+        await network.decide_all(samples, workers=1)
+        began = time.perf_counter()
+        await network.decide_all(samples, workers=1)
+        return max(1, int(seconds / (time.perf_counter() - began)))
+
+
+async def measure_training(plan: Plan, cluster: Cluster) -> Result:
+    """Return the times of training steps.
+
+    Raises:
+        CheckError: two contenders trained different bundles.
+    """
+    dataset, recipe = _training(plan)
+    contenders: dict[str, Callable[..., Awaitable[Bundle]]] = {}
+    for k in _WORKERS:
+        contenders[f"threads, {k}"] = partial(
+            asyncio.to_thread, train_dataset, dataset, recipe, name="bench", threads=k
+        )
+    for k in _WORKERS:
+        contenders[f"Ray workers, {k}"] = partial(
+            cluster.train_dataset, dataset, recipe, name="bench", workers=k
+        )
+    step_ms: dict[str, list[float]] = {name: [] for name in contenders}
+    digests = set()
+    for _ in range(plan.rounds):
+        for name, train in contenders.items():
+            stamps: list[float] = []
+            bundle = await train(on_batch=lambda *_, s=stamps: s.append(time.perf_counter()))
+            digests.add(bundle.digest)
+            ends = np.array(stamps)[plan.steps - 1 :: plan.steps]
+            step_ms[name] += (1e3 * np.diff(ends) / plan.steps).tolist()
+    if len(digests) != 1:
+        raise CheckError("the trained bundles differ")
+    baseline = step_ms["threads, 1"]
+    lines = [
+        Line(
+            name,
+            quantiles(values),
+            float(np.median(np.array(values) / baseline)),
+            figures={"min": min(values), "min ratio": min(values) / min(baseline)},
+        )
+        for name, values in step_ms.items()
+    ]
+    layers = "-".join(map(str, Task(1).layers))
+    return Result(
+        "training",
+        f"a training step on a cluster: {layers}, {plan.batch_size} samples",
+        "ms for a step, with its part of the validation; a value is the mean of an epoch",
+        "threads, 1",
+        tuple(lines),
+        ("all bundles are equal, to the byte",),
+    )
+
+
+def _training(plan: Plan) -> tuple[Dataset, Recipe]:
+    """Return the data set and the recipe that the training is measured with."""
+    task = Task(plan.batch_size)
+    samples = task.samples(plan.steps * plan.batch_size)
+    dataset = user_dataset(
+        "random", samples, validation=samples[: plan.batch_size], timestep_us=1000, classes=10
+    )
+    inputs, *sizes = task.layers
+    stack = "; ".join(f"p{k} d{size}" for k, size in enumerate(sizes))
+    topology = f"timestep_us=1000 decay=0.5; input {inputs}; {stack}"
+    config = TrainConfig(
+        epochs=plan.epochs, layered_epochs=0, batch_size=plan.batch_size, device="cpu"
+    )
+    return dataset, Recipe(topology, config)
+
+
+def model_capacity(measured: Sequence[Decided]) -> Result:
+    """Return what the model says about the measured points, and fleets for many streams."""
+    lines, service_s = [], measured[-1].service_s
+    for workers, decided in enumerate(measured, 1):
+        line, size = decided.result.lines[-1], decided.samples
+        services = sampled(decided.service_s, size, 0)
+        predicted = float(simulate(np.zeros(size), services, workers).latency_s.max())
+        least, name = line.figures["min"], line.name
+        figures = {"model s": predicted, "measured s": least, "measured/model": least / predicted}
+        lines.append(Line(f"{name}, all at once", figures=figures))
+    for rate_hz in _RATES_HZ:
+        found = asdict(fleet(_STREAMS, rate_hz, service_s, _CORES, _P99_MS))
+        name = f"{_STREAMS:,} streams, {rate_hz:g}/s each"
+        lines.append(Line(name, figures=found))
+    return Result(
+        "capacity",
+        f"machines of {_CORES} cores for many streams, 99 of 100 decisions within {_P99_MS:g} ms",
+        f"a service takes {1e6 * service_s.mean():.0f} µs on average, "
+        f"{1e6 * np.quantile(service_s, 0.99):.0f} µs at the 99th percentile",
+        "none",
+        tuple(lines),
+        ("the model of the queue agrees with M/M/c and M/D/1 in tests/bench/test_capacity.py",),
+        ("only the first two lines are measured", "the cost of messages is not included"),
+    )
+
+
+def _measure(plan: Plan) -> list[Result]:
+    decisions = []
+    for workers in _WORKERS:
+        with Cluster("local", cpus=workers) as cluster:
+            decisions.append(asyncio.run(measure_decisions(plan, cluster, workers)))
+            if workers == max(_WORKERS):
+                training = asyncio.run(measure_training(plan, cluster))
+    return [*(d.result for d in decisions), training, model_capacity(decisions)]
+
+
+def main() -> None:
+    """Measure, print the tables and save the run."""
+    parser = argparse.ArgumentParser(prog="python -m bench.cluster", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--quick", action="store_true", help="measure little, with wide tails")
+    add_out_option(parser)
+    options = parser.parse_args()
+    plan = Plan(0.5, 1, 32, 2, 3) if options.quick else Plan()
+    console = Console(soft_wrap=True)
+    results = _measure(plan)
+    for result in results:
+        print_result(result, console)
+    path = save(as_json(results, describe()), options.out)
+    console.print(f"saved {path}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""Trains a network by several Ray actors, and starts them again if one is lost."""
+
+import asyncio
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import ray
+from ray.exceptions import RayActorError
+from ray.util.placement_group import placement_group, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from neuroasync.cluster.tasks import ClusterError, result_of
+from neuroasync.cluster.train_worker import TrainWorker
+from neuroasync.core.formats.bundle import Bundle
+from neuroasync.core.formats.file_lock import lock_file
+from neuroasync.datasets.dataset import Dataset
+from neuroasync.train.checkpoint import CheckpointError
+from neuroasync.train.loop.results import BatchResult
+from neuroasync.train.parallel.exchange import ExchangeError
+from neuroasync.train.recipes.recipe import Recipe
+
+__all__ = ["train_dataset"]
+
+_MAX_LOSSES: Final = 10
+"""How often a training continues after it has lost workers."""
+_MAX_LOCK_S: Final = 10.0
+"""How long a killed worker may keep the lock of its checkpoint, s."""
+
+_TrainWorker = ray.remote(num_cpus=1, max_restarts=0, max_concurrency=2)(TrainWorker)
+
+
+async def train_dataset(
+    dataset: Dataset,
+    recipe: Recipe,
+    workers: int,
+    checkpoint: str | os.PathLike[str] | None,
+    resume: bool,
+    on_batch: Callable[[BatchResult, int], None] | None,
+    options: Mapping[str, Any],
+) -> Bundle:
+    """Train a network; see :meth:`neuroasync.cluster.Cluster.train_dataset`.
+
+    Cancellation: the workers have ended.
+    """
+    stored = await asyncio.to_thread(_store, dataset)
+    # Without a checkpoint of the caller, there is one for the case that a worker is lost.
+    with tempfile.TemporaryDirectory() as folder:
+        path = _absolute(Path(folder, "checkpoint") if checkpoint is None else checkpoint)
+        losses = 0
+        while True:
+            attempt = _Attempt(workers, path, on_batch)
+            try:
+                return await attempt.run(
+                    stored, recipe, {**options, "checkpoint": path, "resume": resume}
+                )
+            except (ClusterError, ExchangeError) as error:
+                losses += 1
+                if losses > _MAX_LOSSES or not _is_loss(error):
+                    raise
+            finally:
+                await attempt.end()
+            resume = resume or attempt.wrote_checkpoint
+
+
+def _is_loss(error: Exception) -> bool:
+    """Return whether an error says that a worker was lost."""
+    return isinstance(error, ExchangeError) or isinstance(error.__cause__, RayActorError)
+
+
+def _store(dataset: Dataset) -> Any:
+    # The parts are read here, because the workers may not have the files that they come from.
+    _ = dataset.train, dataset.validation
+    return ray.put(dataset)
+
+
+class _Attempt:
+    """The workers of a training, until it ends or one of them is lost.
+
+    Args:
+        workers: number of workers.
+        checkpoint: absolute path of the checkpoint, on this machine.
+        on_batch: called with the result of each batch and the number of epochs.
+
+    Attributes:
+        wrote_checkpoint: whether the workers have certainly written the checkpoint.
+    """
+
+    def __init__(
+        self, workers: int, checkpoint: str, on_batch: Callable[[BatchResult, int], None] | None
+    ) -> None:
+        self._checkpoint, self._on_batch = checkpoint, on_batch
+        self.wrote_checkpoint = False
+        # The first worker runs on this machine, which has the checkpoint. All workers get their
+        # CPUs at the same time, so that two trainings cannot wait for each other.
+        here = {"CPU": 1.0, _node_resource(): 0.001}
+        self._group = placement_group([here, *({"CPU": 1.0} for _ in range(1, workers))])
+        self._actors = [
+            _TrainWorker.options(
+                scheduling_strategy=PlacementGroupSchedulingStrategy(
+                    self._group, placement_group_bundle_index=k
+                )
+            ).remote(k, workers)
+            for k in range(workers)
+        ]
+        self._trainings: list[Any] = []
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    async def run(self, dataset: Any, recipe: Recipe, options: dict[str, Any]) -> Bundle:
+        """Train, and return the bundle of the first worker.
+
+        Raises:
+            ClusterError, ExchangeError: a worker was lost.
+            Exception: the exception of a worker or of ``on_batch``.
+        """
+        address = await result_of(self._actors[0].listen.remote())
+        self._trainings = [
+            actor.train.remote(address, dataset, recipe, options) for actor in self._actors
+        ]
+        results = [asyncio.create_task(result_of(training)) for training in self._trainings]
+        reports = asyncio.create_task(self._forward_reports())
+        self._tasks = [reports, *results]
+        pending: set[asyncio.Task[Any]] = set(self._tasks)
+        while not (reports.done() and results[0].done()):
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        bundle: Bundle = results[0].result()
+        return bundle
+
+    async def end(self) -> None:
+        """End the workers, and wait until they have ended.
+
+        Cancellation: the workers have been told to end, and may still run for a moment.
+        """
+        first = self._trainings[:1]
+        ended_alone = bool(first) and bool(ray.wait(first, timeout=0, fetch_local=False)[0])
+        for actor in self._actors:
+            ray.kill(actor)
+        remove_placement_group(self._group)
+        if self._trainings:
+            await asyncio.to_thread(
+                ray.wait, self._trainings, num_returns=len(self._trainings), fetch_local=False
+            )
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if first and not ended_alone:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_MAX_LOCK_S):
+                    while _is_locked(self._checkpoint):  # noqa: ASYNC110  # no event tells it
+                        await asyncio.sleep(0.02)
+
+    async def _forward_reports(self) -> None:
+        """Forward the reports of the first worker until it has ended."""
+        while True:
+            for report in await result_of(self._actors[0].reports.remote()):
+                if report is None:
+                    return
+                if isinstance(report, Warning):
+                    warnings.warn(report, stacklevel=1)
+                    continue
+                # A checkpoint follows each epoch.
+                self.wrote_checkpoint |= report[0].epoch > 0
+                if self._on_batch is not None:
+                    self._on_batch(*report)
+
+
+def _absolute(path: str | os.PathLike[str]) -> str:
+    # Workers have other working directories.
+    return os.path.abspath(path)
+
+
+def _is_locked(checkpoint: str) -> bool:
+    """Return whether a killed worker still has its checkpoints locked; remove its lock files."""
+    try:
+        for path in (checkpoint, f"{checkpoint}.all"):
+            if os.path.exists(lock := f"{path}.lock"):
+                with lock_file(lock, path, CheckpointError, "training with this checkpoint"):
+                    pass
+    except CheckpointError:
+        return True
+    return False
+
+
+def _node_resource() -> str:
+    """Return the resource that only this machine has.
+
+    Raises:
+        ClusterError: this machine offers no CPU to the cluster.
+    """
+    node = ray.get_runtime_context().get_node_id()
+    (resources,) = (entry["Resources"] for entry in ray.nodes() if entry["NodeID"] == node)
+    if resources.get("CPU", 0) < 1:
+        raise ClusterError(
+            "the first worker of a training runs on the machine of the program, which offers no "
+            "CPU to the cluster; start Ray there with --num-cpus=1 or more"
+        )
+    (name,) = {name for name in resources if name.startswith("node:")} - {"node:__internal_head__"}
+    return str(name)

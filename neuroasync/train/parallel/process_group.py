@@ -1,0 +1,54 @@
+"""An exchange over a process group of torch.distributed."""
+
+from typing import Any, NoReturn
+
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+
+from neuroasync.core.copies import cannot_copy
+from neuroasync.train.parallel.exchange import ExchangeError
+
+__all__ = ["ProcessGroupExchange"]
+
+
+class ProcessGroupExchange:
+    """The workers are the processes of a group of ``torch.distributed`` with the backend gloo.
+
+    Args:
+        group: The group. None takes the default group, which ``init_process_group`` has made.
+
+    Raises:
+        ValueError: There is no such group in this process.
+    """
+
+    def __init__(self, group: dist.ProcessGroup | None = None) -> None:
+        if not dist.is_initialized():
+            raise ValueError(
+                "`torch.distributed` has no process group; call `init_process_group('gloo')` first"
+            )
+        self._group = group
+        self.worker, self.workers = dist.get_rank(group), dist.get_world_size(group)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse a pickle and a copy.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise cannot_copy(self, "make one in each process of the group")
+
+    def broadcast(self, array: NDArray[Any], source: int) -> None:
+        """Give all workers the array of one of them; see :class:`Exchange`.
+
+        Raises:
+            ExchangeError: The connection to another worker was lost.
+        """
+        if not array.size:
+            return
+        try:
+            dist.broadcast(torch.from_numpy(array), group=self._group, group_src=source)
+        except RuntimeError as error:
+            raise ExchangeError(
+                f"worker {self.worker} of {self.workers} lost the connection to the others: {error}"
+            ) from error
