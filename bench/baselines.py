@@ -13,7 +13,7 @@ seed.
 
 Each has a few settings. The setting with the highest accuracy on the validation samples of the
 first seed is used for all seeds (the first one of several). Held-out samples are only used with
-the chosen setting.
+the chosen setting. A library that is not installed is left out.
 
 ::
 
@@ -26,6 +26,7 @@ import statistics
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -122,6 +123,14 @@ def _snntorch(case: Case) -> dict[str, Train]:
     return {f"lr = {lr:g}, beta = {beta:g}": with_setting(lr, beta) for lr, beta in pairs}
 
 
+def _models(case: Case) -> dict[str, dict[str, Train]]:
+    """Return the settings of each baseline."""
+    models = {"linear": _linear(), "perceptron": _perceptron()}
+    if find_spec("snntorch") is not None:
+        models["snntorch"] = _snntorch(case)
+    return models
+
+
 def measure(case: Case, data_dir: str | None, seeds: Sequence[int]) -> list[Result]:
     """Measure all baselines on a case of the study.
 
@@ -131,9 +140,8 @@ def measure(case: Case, data_dir: str | None, seeds: Sequence[int]) -> list[Resu
         seeds: Seeds; each has the samples that the study gives to it.
     """
     samples = StudySamples(case, data_dir)
-    kinds = {"linear": _linear(), "perceptron": _perceptron(), "snntorch": _snntorch(case)}
     results = []
-    for name, settings in kinds.items():
+    for name, settings in _models(case).items():
         first = samples.of_seed(seeds[0]).dataset
         trained = {setting: train(first, seeds[0]) for setting, train in settings.items()}
         chosen = max(trained, key=lambda setting: _score(trained[setting], first.validation)[0])

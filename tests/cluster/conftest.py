@@ -1,5 +1,8 @@
 """Fixture: one local Ray cluster of two workers for all tests."""
 
+import gc
+import warnings
+
 import pytest
 
 pytest.importorskip("ray", reason="needs ray: pip install 'neuroasync[ray]'")
@@ -25,3 +28,7 @@ def cluster():
             yield cluster
     finally:
         ray.shutdown()
+        # Ray does not wait for the processes that it ends, which Python would report at any time.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()

@@ -1,0 +1,74 @@
+"""The baselines: features by hand, and a task that each model learns."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("sklearn")
+
+from bench import baselines
+from bench.baselines import features
+from bench.snntorch_classifier import Task, train_snntorch
+from neuroasync import SpikeTrains
+from neuroasync.study.design.builtin_cases import CASES
+
+
+def two_classes(samples, seed):
+    """Return samples in which input k and no other fires 1 to 6 times for class k."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, samples)
+    counts = rng.integers(1, 7, samples)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    t_us = np.concatenate([np.sort(rng.integers(0, 5000, n)) for n in counts])
+    return SpikeTrains(t_us, np.repeat(labels, counts), offsets, labels, (2,))
+
+
+def test_features_are_the_roots_of_the_counts():
+    samples = SpikeTrains([0, 0, 7, 1], [2, 2, 0, 1], [0, 3, 3, 4], None, (3,))
+    expected = np.sqrt([[1, 0, 2], [0, 0, 0], [0, 1, 0]])
+    assert np.array_equal(features(samples), expected)
+
+
+def test_snntorch_learns_two_classes():
+    pytest.importorskip("snntorch")
+    decide = train_snntorch(two_classes(64, 0), Task(1000, 20, 16, 0.01, 0.9), seed=0)
+    held_out = two_classes(40, 1)
+    labels, hidden = decide(held_out)
+    assert (labels == held_out.labels).mean() > 0.9
+    assert hidden > 0
+
+
+def test_setting_is_chosen_on_the_validation_samples_of_the_first_seed(monkeypatch, capsys):
+    right_of = {"good": (0.75, 0.5), "bad": (0.25, 1.0)}  # on validation and on held-out samples
+    trained = []
+
+    def with_setting(name):
+        def train(dataset, seed):
+            trained.append((name, seed))
+
+            def predict(samples):
+                share = right_of[name][samples is dataset.test]
+                wrong = np.arange(len(samples)) >= share * len(samples)
+                return np.where(wrong, -1, samples.labels), None
+
+            return predict
+
+        return train
+
+    settings = {name: with_setting(name) for name in right_of}
+    monkeypatch.setattr(baselines, "_models", lambda _: {"linear": settings})
+    monkeypatch.setattr(baselines, "CASES", {"digits": replace(CASES["digits"], max_measured=100)})
+    monkeypatch.delenv("NEUROASYNC_DATA", raising=False)
+    baselines.main(["digits", "--seeds", "2", "--json"])
+    (result,) = json.loads(capsys.readouterr().out)
+    assert trained == [("good", 0), ("bad", 0), ("good", 1)]
+    assert (result["setting"], result["accuracy"]) == ("good (2)", [0.5, 0.5])
+
+
+def test_unknown_data_set_is_named(capsys):
+    with pytest.raises(SystemExit):
+        baselines.main(["cifar"])
+    assert "'cifar' is not one of" in capsys.readouterr().err
