@@ -1,4 +1,4 @@
-"""Deciding data sets on the workers of a Ray cluster. This package needs the extra ``ray``.
+"""Decisions on data sets, and studies, on the workers of a Ray cluster; needs the extra ``ray``.
 
 Ray starts the workers, moves the data and repeats what a lost worker did. A sample's seed depends
 on nothing but its number, so that the decisions are those of :meth:`neuroasync.Network.decide_all`,
@@ -12,7 +12,8 @@ except ImportError as error:
         f"running on a cluster needs {error.name}: pip install 'neuroasync[ray]'", name=error.name
     ) from error
 
+from neuroasync.cluster.batch_decider import BatchDecider
 from neuroasync.cluster.cluster import Cluster
 from neuroasync.cluster.tasks import ClusterError
 
-__all__ = ["Cluster", "ClusterError"]
+__all__ = ["BatchDecider", "Cluster", "ClusterError"]

@@ -1,12 +1,8 @@
 """Decides a data set by Ray tasks, with several chunks per worker under way at a time."""
 
 import asyncio
-import hashlib
 from collections.abc import Callable
 from typing import Any, Final
-
-import ray
-from ray import cloudpickle
 
 from neuroasync.cluster.chunks import Chunks
 from neuroasync.cluster.tasks import cancel, result_of, submit
@@ -36,7 +32,7 @@ async def decide_all(
 
     Cancellation: the tasks are cancelled, and have ended.
     """
-    stored = await asyncio.to_thread(_store, network)
+    stored = await asyncio.to_thread(StoredNetwork.put, network)
 
     def start(chunk: range) -> Any:
         part = samples[chunk.start : chunk.stop]
@@ -44,11 +40,6 @@ async def decide_all(
         return submit(decide_chunk, stored, part, seed, number, duration_us, options)
 
     return await _Run(len(samples), cpus, start, on_decision).run()
-
-
-def _store(network: Network) -> StoredNetwork:
-    pickled = cloudpickle.dumps(network)
-    return StoredNetwork(hashlib.sha256(pickled).digest(), ray.put(pickled))
 
 
 class _Run:

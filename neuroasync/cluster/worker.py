@@ -1,14 +1,16 @@
 """What a worker does: it decides a chunk of samples with a network that it keeps."""
 
 import asyncio
+import hashlib
 import pickle
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import ray
+from ray import cloudpickle
 
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.run_settings import RunOptions
@@ -39,6 +41,16 @@ class StoredNetwork:
 
     digest: bytes
     reference: Any
+
+    @classmethod
+    def put(cls, network: Network) -> Self:
+        """Put a network into the object store.
+
+        Raises:
+            TypeError: the network is open.
+        """
+        pickled = cloudpickle.dumps(network)
+        return cls(hashlib.sha256(pickled).digest(), ray.put(pickled))
 
     def load(self) -> Network:
         """Return the network that this worker keeps, read when it is first needed."""
