@@ -6,9 +6,8 @@ The sum of many independent streams is close to a Poisson process, whatever each
 so the times between arrivals are exponential. A stream stays on its machine.
 
 Source:
-    Palm, Intensitätsschwankungen im Fernsprechverkehr, Ericsson Technics 44, 1943, and Khinchin,
-    Mathematical methods in the theory of queueing, 1960, prove that such sums tend to a Poisson
-    process.
+    Khinchin, Mathematical methods in the theory of queueing, 1960, proves that such sums tend to a
+    Poisson process.
 """
 
 import heapq

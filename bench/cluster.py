@@ -19,7 +19,7 @@ decisions with one thread, and what it predicts for the measured numbers of work
 import argparse
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Final
@@ -63,11 +63,11 @@ class Plan:
         epochs: epochs of a training.
     """
 
-    seconds: float = 6.0
-    rounds: int = 4
+    seconds: float = 10.0
+    rounds: int = 3
     batch_size: int = 256
     steps: int = 4
-    epochs: int = 6
+    epochs: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,14 +234,16 @@ def model_capacity(measured: Sequence[Decided]) -> Result:
     )
 
 
-def _measure(plan: Plan) -> list[Result]:
-    decisions = []
+def _measure(plan: Plan) -> Iterator[Result]:
+    """Yield each result when it is measured."""
+    decided = []
     for workers in _WORKERS:
         with Cluster("local", cpus=workers) as cluster:
-            decisions.append(asyncio.run(measure_decisions(plan, cluster, workers)))
-            if workers == max(_WORKERS):
-                training = asyncio.run(measure_training(plan, cluster))
-    return [*(d.result for d in decisions), training, model_capacity(decisions)]
+            decided.append(asyncio.run(measure_decisions(plan, cluster, workers)))
+            yield decided[-1].result
+    yield model_capacity(decided)
+    with Cluster("local", cpus=max(_WORKERS)) as cluster:
+        yield asyncio.run(measure_training(plan, cluster))
 
 
 def main() -> None:
@@ -253,8 +255,9 @@ def main() -> None:
     options = parser.parse_args()
     plan = Plan(0.5, 1, 32, 2, 3) if options.quick else Plan()
     console = Console(soft_wrap=True)
-    results = _measure(plan)
-    for result in results:
+    results = []
+    for result in _measure(plan):
+        results.append(result)
         print_result(result, console)
     path = save(as_json(results, describe()), options.out)
     console.print(f"saved {path}", highlight=False)

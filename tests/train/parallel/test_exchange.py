@@ -19,9 +19,9 @@ def test_all_workers_get_the_data_of_the_first(data):
 
 
 def test_a_difference_is_an_error_on_every_worker():
-    def check(exchange, datas):
+    def check(exchange, parts):
         try:
-            check_equal(exchange, datas[exchange.worker], "they differ")
+            check_equal(exchange, parts[exchange.worker], "they differ")
         except ValueError as error:
             return str(error)
         return None
