@@ -9,7 +9,7 @@ from ray.exceptions import RayError
 
 from neuroasync.errors import NeuroasyncError
 
-__all__ = ["ClusterError", "cancel", "result_of", "submit"]
+__all__ = ["ClusterError", "Failure", "cancel", "result_of", "submit"]
 
 _MAX_RETRIES: Final = 10
 """How often Ray repeats a task whose worker was lost."""
@@ -19,7 +19,7 @@ class ClusterError(NeuroasyncError, RuntimeError):
     """The cluster cannot be reached, or Ray could not run a task, even after retries."""
 
 
-class _Failure:
+class Failure:
     """An exception of a task. Ray would wrap it in another one that shows its own call stack."""
 
     def __init__(self, error: Exception) -> None:
@@ -35,11 +35,11 @@ class _Failure:
 
 
 def _call(function: Callable[..., Any], *args: Any) -> Any:
-    """Call the function in a worker; return its result, or a ``_Failure``."""
+    """Call the function in a worker; return its result, or a ``Failure``."""
     try:
         return function(*args)
     except Exception as error:
-        return _Failure(error)
+        return Failure(error)
 
 
 _remote = ray.remote(num_cpus=1, max_retries=_MAX_RETRIES)(_call)
@@ -74,7 +74,7 @@ async def result_of(task: Any) -> Any:
         # The last line of a traceback states the error; other messages begin with it.
         reason = lines[-1] if isinstance(error, ray.exceptions.RayTaskError) else lines[0]
         raise ClusterError(f"Ray could not run a task: {reason}") from error
-    if isinstance(result, _Failure):
+    if isinstance(result, Failure):
         raise result.exception()
     return result
 
