@@ -16,6 +16,7 @@ connection has the answer to the sample that it was waiting for. The benchmark n
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -147,6 +148,13 @@ class _Client:
     answered_s: list[float] = field(default_factory=list)
     is_ending: bool = False
 
+    async def next_answer_s(self) -> float:
+        """Wait for the next answer, and return when it arrived."""
+        count = len(self.answered_s)
+        while len(self.answered_s) == count:  # noqa: ASYNC110  # a pause of 10 ms is short enough
+            await asyncio.sleep(0.01)
+        return self.answered_s[count]
+
     async def run(self, port: int, spikes: SpikeTrains) -> None:
         """Send samples until the end is requested, then listen for answers that are too many."""
         chunks = _CHUNKS if self.number % 2 else 1
@@ -155,7 +163,7 @@ class _Client:
             while not self.is_ending:
                 train = spikes[self.sent % len(spikes)]
                 bounds = np.linspace(0, len(train), chunks + 1).astype(int).tolist()
-                for begin, end in zip(bounds, bounds[1:], strict=False):
+                for begin, end in itertools.pairwise(bounds):
                     part = SpikeTrain(train.t_us[begin:end], train.index[begin:end])
                     await client.send(_message(part, end == len(train)))
                     await asyncio.sleep(0.005 if chunks > 1 else 0)
@@ -183,10 +191,7 @@ async def _kill_replicas(port: int, spikes: SpikeTrains, kills: int) -> Line:
             replicas = await _until_replicas(2)
             killed_s = time.monotonic()
             os.kill(moments.choice(replicas), signal.SIGKILL)
-            counts = [len(client.answered_s) for client in clients]
-            while any(len(c.answered_s) == n for c, n in zip(clients, counts, strict=True)):
-                await asyncio.sleep(0.01)
-            last_s = max(c.answered_s[n] for c, n in zip(clients, counts, strict=True))
+            last_s = max([await client.next_answer_s() for client in clients])
             recovery_ms.append(1e3 * (last_s - killed_s))
             await _until_replicas(2)
             restored_s.append(time.monotonic() - killed_s)

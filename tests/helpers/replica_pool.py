@@ -117,5 +117,3 @@ class _Response:
 
     def cancel(self):
         self._task.cancel()
-
-

@@ -48,7 +48,8 @@ class RemoteNetwork:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close the copy of the network."""
+        """Close the copy of the network, and end calls that nothing waits for."""
+        await self._calls.close()
         await self._network.close()
 
     async def decide(

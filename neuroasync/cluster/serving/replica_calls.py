@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
@@ -80,17 +81,27 @@ class ReplicaCalls:
         self._releases.add(task)
         task.add_done_callback(self._releases.discard)
 
+    async def close(self) -> None:
+        """End what :meth:`release` has begun.
+
+        Cancellation: it has been told to end.
+        """
+        for task in self._releases:
+            task.cancel()
+        await asyncio.gather(*self._releases, return_exceptions=True)
+
     async def _release(self, session: str, sample: int) -> None:
         # A replica forgets the sample by itself if it does not get this call.
         with contextlib.suppress(RayError, RayServeException):
-            await self._handle.options(session_id=session).release.remote(session, sample)
+            replica = self._handle.options(session_id=session)
+            await _send(replica, lambda replica: replica.release.remote(session, sample))
 
     async def _call(self, session: str, send: Callable[[Any], Any]) -> Any:
         replica = self._handle.options(session_id=session)
         for attempt in range(_MAX_ATTEMPTS):
             if attempt > 1:
                 await asyncio.sleep(_PAUSE_S * 2 ** (attempt - 2))
-            response = send(replica)
+            response = _send(replica, send)
             try:
                 result = await response
             except asyncio.CancelledError:
@@ -108,6 +119,13 @@ class ReplicaCalls:
             f"the sample was sent to {_MAX_ATTEMPTS} replicas, which were all lost: "
             f"{_first_line(lost)}"
         ) from lost
+
+
+def _send(replica: Any, send: Callable[[Any], Any]) -> Any:
+    """Send a call, and return its response."""
+    # In the context of a request, Ray Serve gives all calls the identifier of the request. Its
+    # router then confuses those that wait at the same time, and never sends one of them.
+    return contextvars.Context().run(send, replica)
 
 
 def _first_line(error: BaseException) -> str:

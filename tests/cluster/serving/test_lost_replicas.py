@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroasync import Network, SpikeTrain
-from neuroasync.messages import EventMessage, format_events
+from neuroasync import Network
 from neuroasync.serve import create_app
-from tests.helpers.asgi_client import connect, split
-from tests.helpers.small_networks import chain, sample
+from tests.helpers.asgi_client import connect
+from tests.helpers.mixed_samples import collect_answers, mixed_messages
+from tests.helpers.small_networks import chain
 
 pytest.importorskip("ray", reason="needs ray: pip install 'neuroasync[ray]'")
 
@@ -21,43 +21,18 @@ BUNDLE = chain()
 QUERY = "seed=5&policy=momentum&group_size=3"
 
 
-def messages():
-    """Return messages of complete, split, watched, wrong and malformed samples."""
-    whole, parted, watched, wrong = (sample(seed=k) for k in range(4))
-    yield format_events(EventMessage(whole, True))
-    for chunk in split(parted, (10, 10, 25, 40))[:-1]:
-        yield format_events(EventMessage(chunk, False), binary=True)
-    yield format_events(EventMessage(split(parted, (40,))[1], True), binary=True)
-    first, *others = split(watched, (5, 20, 45))
-    yield format_events(EventMessage(first, False, True))
-    for chunk in others:
-        yield format_events(EventMessage(chunk, chunk is others[-1]))
-    yield format_events(EventMessage(split(wrong, (30,))[0], False))
-    yield format_events(EventMessage(SpikeTrain([7999], [99]), True))
-    yield "nonsense"
-    yield format_events(EventMessage(sample(seed=9), True, True))
-    yield format_events(EventMessage(SpikeTrain([], []), False))
-    yield format_events(EventMessage(SpikeTrain([], []), True))
-
-
-async def answers(app, query=QUERY):
-    """Return all answers to the messages, without their times."""
-    found = []
-    async with app.router.lifespan_context(app), connect(app, query) as socket:
-        for message in messages():
+async def answers(app):
+    """Return all answers to the messages."""
+    async with app.router.lifespan_context(app), connect(app, QUERY) as socket:
+        for message in mixed_messages():
             socket.send(message)
-        while len({a["sample"] for a in found if a.get("final", True)}) < 7:
-            found.append(await socket.receive())
-    for answer in found:
-        answer.pop("latency_ms", None)
-    # The reader may refuse a malformed message before the worker has answered earlier samples.
-    return sorted(found, key=lambda answer: answer["sample"])
+        return await collect_answers(socket.receive)
 
 
-async def answers_of_replicas(faults, **options):
+async def answers_of_replicas(faults):
     """Return the answers, and the number of calls of replicas."""
     async with ReplicaPool(Network(BUNDLE), faults=faults) as pool:
-        found = await answers(create_app(pool.network()), **options)
+        found = await answers(create_app(pool.network()))
         for _ in range(20):  # calls that nothing waits for
             await asyncio.sleep(0)
         assert not pool.samples
