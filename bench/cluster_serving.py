@@ -191,7 +191,7 @@ async def _kill_replicas(port: int, spikes: SpikeTrains, kills: int) -> Line:
             replicas = await _until_replicas(2)
             killed_s = time.monotonic()
             os.kill(moments.choice(replicas), signal.SIGKILL)
-            last_s = max([await client.next_answer_s() for client in clients])
+            last_s = max(await asyncio.gather(*(client.next_answer_s() for client in clients)))
             recovery_ms.append(1e3 * (last_s - killed_s))
             await _until_replicas(2)
             restored_s.append(time.monotonic() - killed_s)

@@ -49,6 +49,7 @@ EXPECTED = {
     "quickstart.py": r"\d after \d+ rounds\n(\d \[.*\]\n){5}",
     "readme.py": r"(\d after \d+ rounds \[.*\]\n){5}",
     "record_replay_explain.py": r"replayed 721 spikes, all of them equal\noutput\[5\](.|\n)*",
+    "serve_on_cluster.py": r"\[(\d, ){19}\d\]\nthe same votes: True\n",
     "train_your_data.py": r"(9\d|100)% of 100 test samples are right\n",
     "udp_gateway.py": rf"({DECISION}){{3}}",
     "under_stress.py": r"no stress .* right, .* rounds\n((input|weight|jitter).* rounds\n){6}",
@@ -79,6 +80,7 @@ NEEDS = {
     "cluster.py": "ray",
     "interchange_nir.py": "nir",
     "neurobench_harness.py": "neurobench",
+    "serve_on_cluster.py": "ray",
 }
 """Packages that an example needs and that may not be installed."""
 

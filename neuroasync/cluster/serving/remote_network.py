@@ -17,7 +17,7 @@ __all__ = ["RemoteNetwork"]
 
 
 class RemoteNetwork:
-    """A network for a server; see :class:`neuroasync.serve.SampleNetwork`.
+    """A network for a server; it is a ``SampleNetwork``.
 
     Args:
         name: name of the network in the deployment.

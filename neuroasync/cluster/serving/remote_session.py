@@ -23,7 +23,7 @@ _MAX_MOVES: Final = 10
 
 
 class RemoteSession:
-    """A session for one connection of a server; see :class:`neuroasync.serve.SampleSession`.
+    """A session for one connection of a server; it is a ``SampleSession``.
 
     A complete sample depends on nothing but its events, its number and the options, so that any
     replica can decide it. A sample in chunks stays on one replica. If another one has to continue,

@@ -22,6 +22,9 @@ from tests.helpers.asgi_client import connect, http_client, split
 from tests.helpers.mixed_samples import collect_answers, mixed_messages, read_answer
 from tests.helpers.small_networks import chain, sample
 
+# Once is enough: neither the gateway nor the replicas run in the loop of the test.
+pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
+
 BUNDLE = chain()
 APP = "small"
 QUERY = "seed=5&policy=momentum&group_size=3"
