@@ -1,6 +1,7 @@
 """Replicas keep no sample longer than needed, and a session continues one that they forgot."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -22,6 +23,13 @@ def chunks(seed=1):
     return split(sample(seed=seed), (20, 40))
 
 
+@contextlib.asynccontextmanager
+async def serving(**options):
+    """Yield replicas, and the network that runs on them."""
+    async with ReplicaPool(Network(BUNDLE), **options) as pool, pool.network() as network:
+        yield pool, network
+
+
 async def decision_on(train, number=0):
     async with Network(BUNDLE) as network:
         return (await network.decide_all([train], seed=0, first=number))[0]
@@ -39,17 +47,16 @@ async def test_sample_whose_client_leaves_is_forgotten(no_leaks):
 
 
 async def test_sample_with_an_error_is_forgotten(no_leaks):
-    async with ReplicaPool(Network(BUNDLE)) as pool, pool.network() as network:
-        async with network.session() as session:
-            await session.send(chunks()[0])
-            with pytest.raises(na.EventsError, match="99"):
-                await session.send(SpikeTrain([7999], [99]))
-            assert pool.samples == 0
-            assert (await session.decide(sample())) == await decision_on(sample())
+    async with serving() as (pool, network), network.session() as session:
+        await session.send(chunks()[0])
+        with pytest.raises(na.EventsError, match="99"):
+            await session.send(SpikeTrain([7999], [99]))
+        assert pool.samples == 0
+        assert (await session.decide(sample())) == await decision_on(sample())
 
 
 async def test_session_whose_call_runs_can_be_closed(no_leaks):
-    async with ReplicaPool(Network(BUNDLE)) as pool, pool.network() as network:
+    async with serving() as (pool, network):
         for call in ("decide", "send"):
             session = network.session()
             task = asyncio.create_task(getattr(session, call)(sample()))
@@ -63,60 +70,56 @@ async def test_session_whose_call_runs_can_be_closed(no_leaks):
 
 
 async def test_session_whose_call_is_cancelled_can_be_used_again(no_leaks):
-    async with ReplicaPool(Network(BUNDLE)) as pool, pool.network() as network:
-        async with network.session() as session:
-            await session.send(chunks()[0])
-            task = asyncio.create_task(session.send(chunks()[1]))
-            await asyncio.sleep(0)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            assert session.sample == 0
-            assert await session.decide(sample()) == await decision_on(sample())
+    async with serving() as (_pool, network), network.session() as session:
+        await session.send(chunks()[0])
+        task = asyncio.create_task(session.send(chunks()[1]))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert session.sample == 0
+        assert await session.decide(sample()) == await decision_on(sample())
 
 
 async def test_replica_with_too_many_samples_forgets_the_oldest_one(no_leaks):
-    async with ReplicaPool(Network(BUNDLE), size=1, max_samples=1) as pool:
-        async with pool.network() as network:
-            sessions = [network.session() for _ in range(3)]
-            parts = [chunks(seed) for seed in range(3)]
-            for k in range(2):
-                for session, part in zip(sessions, parts, strict=True):
-                    await session.send(part[k])
-                    assert pool.samples == 1
-            for seed, session in enumerate(sessions):
-                decision = await session.decide(parts[seed][2])
-                assert decision == await decision_on(sample(seed=seed))
-                session.close()
+    async with serving(size=1, max_samples=1) as (pool, network):
+        sessions = [network.session() for _ in range(3)]
+        parts = [chunks(seed) for seed in range(3)]
+        for k in range(2):
+            for session, part in zip(sessions, parts, strict=True):
+                await session.send(part[k])
+                assert pool.samples == 1
+        for seed, session in enumerate(sessions):
+            decision = await session.decide(parts[seed][2])
+            assert decision == await decision_on(sample(seed=seed))
+            session.close()
 
 
 async def test_sample_that_waits_too_long_is_forgotten_and_continued(monkeypatch, no_leaks):
     monkeypatch.setattr(replica, "_MAX_IDLE_S", -1.0)
-    async with ReplicaPool(Network(BUNDLE)) as pool, pool.network() as network:
-        async with network.session() as session:
-            for chunk in chunks()[:2]:
-                await session.send(chunk)
-                assert pool.samples == 1
-                for each in pool.replicas:
-                    await each.check_health()
-                assert pool.samples == 0
-            assert await session.decide(chunks()[2]) == await decision_on(sample(seed=1))
+    async with serving() as (pool, network), network.session() as session:
+        for chunk in chunks()[:2]:
+            await session.send(chunk)
+            assert pool.samples == 1
+            for each in pool.replicas:
+                await each.check_health()
+            assert pool.samples == 0
+        assert await session.decide(chunks()[2]) == await decision_on(sample(seed=1))
 
 
 async def test_snapshot_replaces_the_chunks_that_a_replica_would_run_again(monkeypatch, no_leaks):
     monkeypatch.setattr(journal, "_MIN_SNAPSHOT_BYTES", 300)
-    async with ReplicaPool(Network(BUNDLE)) as pool, pool.network() as network:
-        async with network.session() as session:
-            train, sizes = sample(600, seed=4), []
-            for chunk in split(train, tuple(range(10, 600, 10))):
-                await session.send(chunk)
-                sizes.append(len(session._journal.start(None, False).chunks))
-            snapshot = session._journal.start(None, False).snapshot
-            assert 0 < max(sizes) < 30
-            assert len(snapshot) > 300
-            for each in list(pool.replicas):
-                await pool.lose(each)
-            assert await session.finish_sample() == await decision_on(train)
+    async with serving() as (pool, network), network.session() as session:
+        train, sizes = sample(600, seed=4), []
+        for chunk in split(train, tuple(range(10, 600, 10))):
+            await session.send(chunk)
+            sizes.append(len(session._journal.start(None, False).chunks))
+        snapshot = session._journal.start(None, False).snapshot
+        assert 0 < max(sizes) < 30
+        assert len(snapshot) > 300
+        for each in list(pool.replicas):
+            await pool.lose(each)
+        assert await session.finish_sample() == await decision_on(train)
 
 
 async def test_watched_sample_with_too_many_events_is_refused(monkeypatch, no_leaks):
@@ -137,11 +140,10 @@ async def test_watched_sample_with_too_many_events_is_refused(monkeypatch, no_le
 async def test_sample_that_ends_each_replica_is_reported(monkeypatch, no_leaks):
     monkeypatch.setattr(replica_calls, "_PAUSE_S", 0.0)
     faults = dict.fromkeys(range(10), "before")
-    async with ReplicaPool(Network(BUNDLE), faults=faults) as pool, pool.network() as network:
-        async with network.session() as session:
-            with pytest.raises(ClusterError, match="sent to 10 replicas, which were all lost"):
-                await session.decide(sample())
-            assert await session.decide(sample()) == await decision_on(sample())
+    async with serving(faults=faults) as (_pool, network), network.session() as session:
+        with pytest.raises(ClusterError, match="sent to 10 replicas, which were all lost"):
+            await session.decide(sample())
+        assert await session.decide(sample()) == await decision_on(sample())
 
 
 async def test_requests_are_retried_and_in_the_end_refused(monkeypatch, no_leaks):
