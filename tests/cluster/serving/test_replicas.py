@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 
 import pytest
 
@@ -11,6 +12,7 @@ from neuroasync.cluster.serving import journal, replica, replica_calls
 from neuroasync.cluster.tasks import ClusterError
 from neuroasync.messages import EventMessage, format_events
 from neuroasync.serve import create_app
+from tests.cancellation.suspensions import Cut
 from tests.helpers.asgi_client import connect, http_client, split, wait_until
 from tests.helpers.replica_pool import ReplicaPool
 from tests.helpers.small_networks import chain, sample
@@ -172,3 +174,39 @@ async def test_error_of_a_custom_rule_stays_in_the_log(no_leaks):
 
 def _secret(progress):
     raise KeyError("secret")
+
+
+async def _watched(session):
+    async def arriving():
+        for chunk in chunks():
+            yield chunk
+
+    async with contextlib.aclosing(session.watch(arriving())) as decisions:
+        return [decision async for decision in decisions]
+
+
+async def _in_chunks(session):
+    for chunk in chunks()[:2]:
+        await session.send(chunk)
+    return await session.decide(chunks()[2])
+
+
+@pytest.mark.parametrize("when", ["suspended", "woken"])
+@pytest.mark.parametrize(
+    "work", [_watched, _in_chunks, lambda session: session.decide(sample(seed=1))]
+)
+async def test_call_that_is_cancelled_at_any_point_leaves_nothing_behind(work, when, no_leaks):
+    expected = await decision_on(sample(seed=1))
+    for at in itertools.count(1):
+        async with serving() as (pool, network), network.session() as session:
+            cut = Cut(at, when)
+            if await cut(work(session)):
+                session.skip(1)
+                again = await _in_chunks(session)
+                assert again == await decision_on(sample(seed=1), session.sample - 1)
+            await wait_until(lambda: not pool.samples)
+        if cut.has_ended:
+            break
+    last = cut.value[-1] if isinstance(cut.value, list) else cut.value
+    assert last == expected
+    assert at > 1
