@@ -2,8 +2,7 @@
 
 import pickle
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
-from typing import Final
+from typing import Final, TypedDict
 
 from ray import cloudpickle, serve
 from ray.serve import Application
@@ -28,9 +27,8 @@ _HEALTH_CHECK_TIMEOUT_S: Final = 10.0
 _ROUTER: Final = "ray.serve.experimental.consistent_hash_router.ConsistentHashRouter"
 
 
-@dataclass(frozen=True, slots=True)
-class _ServerOptions:
-    """The arguments of :func:`neuroasync.serve.create_app`."""
+class _ServerOptions(TypedDict):
+    """The options of :func:`neuroasync.serve.create_app`."""
 
     limits: ServerLimits
     when_full: WhenFull
@@ -60,16 +58,12 @@ class _Gateway:
 
     def __serve_build_asgi_app__(self) -> ASGIApp:  # the name is Ray Serve's
         """Return the app, which Ray Serve asks for in the event loop of the gateway."""
-        calls, options = ReplicaCalls(self._replicas), self._options
-        app = create_app(
-            {name: RemoteNetwork(name, network, calls) for name, network in self._networks.items()},
-            limits=options.limits,
-            when_full=options.when_full,
-            token=options.token,
-            allow_hosts=options.allow_hosts,
-            allow_origins=options.allow_origins,
-        )
-        app.add_middleware(MessageSizeLimit, max_bytes=options.limits.max_message_bytes)
+        calls = ReplicaCalls(self._replicas)
+        networks = {
+            name: RemoteNetwork(name, network, calls) for name, network in self._networks.items()
+        }
+        app = create_app(networks, **self._options)
+        app.add_middleware(MessageSizeLimit, max_bytes=self._options["limits"].max_message_bytes)
         return app
 
 
@@ -107,9 +101,15 @@ def deployment(
     replicas = check_int("replicas", replicas, 1, _MAX_REPLICAS, ValueError)
     limits = limits or ServerLimits()
     loaded = {served.name: served.network for served in ServedNetworks(networks)}
-    options = _ServerOptions(limits, when_full, token, tuple(allow_hosts), tuple(allow_origins))
+    options = _ServerOptions(
+        limits=limits,
+        when_full=when_full,
+        token=token,
+        allow_hosts=tuple(allow_hosts),
+        allow_origins=tuple(allow_origins),
+    )
     # Creating an app checks all arguments here, and not only in the cluster.
-    create_app(loaded, **{f.name: getattr(options, f.name) for f in fields(options)})
+    create_app(loaded, **options)
     pickled_networks = cloudpickle.dumps(loaded)
     replica = serve.deployment(_ReplicaDeployment).options(
         name="Replica",

@@ -15,7 +15,7 @@ from ray import serve
 from ray.serve._private.common import DeploymentID
 from ray.serve.context import _get_global_client
 
-from neuroasync import Network
+from neuroasync import BundleError, Network
 from neuroasync.cluster.serving import deployment
 from neuroasync.serve import ServerLimits, create_app
 from tests.helpers.asgi_client import connect, http_client, split
@@ -125,6 +125,21 @@ async def check_answers_during(change, address):
             client.is_ending = True
     for client in clients:
         await client.check()
+
+
+async def test_arguments_are_checked_before_anything_is_deployed():
+    for arguments, message in (
+        ({"replicas": 0}, "`replicas` must be"),
+        ({"token": ""}, "`token` must not be empty"),
+        ({"when_full": "wait"}, "when_full"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            deployment(BUNDLE, **arguments)
+    with pytest.raises(BundleError, match="No such file"):
+        deployment("./no.nab")
+    async with Network(BUNDLE) as network:
+        with pytest.raises(TypeError, match="an open network"):
+            deployment(network)
 
 
 async def test_answers_over_a_websocket_are_those_of_one_process(address, local):
