@@ -10,7 +10,7 @@ from ray.exceptions import RayError
 from neuroasync.core.cpu import limited_cores
 from neuroasync.errors import NeuroasyncError
 
-__all__ = ["ClusterError", "call", "cancel", "result_of", "submit"]
+__all__ = ["ClusterError", "Failure", "call", "cancel", "result_of", "submit"]
 
 _CPUS: Final = 1
 """Number of cores that a task may use."""
@@ -23,7 +23,7 @@ class ClusterError(NeuroasyncError, RuntimeError):
     """The cluster cannot be reached, or Ray could not run a task, even after retries."""
 
 
-class _Failure:
+class Failure:
     """An exception of a task. Ray would wrap it in another one that shows its own call stack."""
 
     def __init__(self, error: Exception) -> None:
@@ -39,12 +39,12 @@ class _Failure:
 
 
 def call(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function in a worker; return its result, or an exception for :func:`result_of`."""
+    """Call a function in a worker; return its result, or a ``Failure``."""
     try:
         with limited_cores(_CPUS):
             return function(*args)
     except Exception as error:
-        return _Failure(error)
+        return Failure(error)
 
 
 _remote = ray.remote(num_cpus=_CPUS, max_retries=_MAX_RETRIES)(call)
@@ -79,7 +79,7 @@ async def result_of(task: Any) -> Any:
         # The last line of a traceback states the error; other messages begin with it.
         reason = lines[-1] if isinstance(error, ray.exceptions.RayTaskError) else lines[0]
         raise ClusterError(f"Ray could not run a task: {reason}") from error
-    if isinstance(result, _Failure):
+    if isinstance(result, Failure):
         raise result.exception()
     return result
 

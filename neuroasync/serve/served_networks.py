@@ -9,10 +9,11 @@ from typing import Final, TypeAlias
 
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.runtime.network import Network
+from neuroasync.serve.sample_network import SampleNetwork
 
 __all__ = ["NetworkSource", "ServedNetwork", "ServedNetworks", "UnknownNetworkError"]
 
-NetworkSource: TypeAlias = Network | Bundle | str | os.PathLike[str]
+NetworkSource: TypeAlias = SampleNetwork | Bundle | str | os.PathLike[str]
 """A network, its bundle, the path of the bundle, or the name of a shipped network."""
 
 _UNNAMED: Final = "network"
@@ -37,7 +38,7 @@ class ServedNetwork:
 
     name: str
     position: int
-    network: Network
+    network: SampleNetwork
 
 
 class ServedNetworks:
@@ -95,7 +96,7 @@ class ServedNetworks:
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Open the networks that were given as bundles or paths, and close them at the end."""
+        """Open the networks that were not given as ``Network``, and close them at the end."""
         async with contextlib.AsyncExitStack() as stack:
             for network in self._owned:
                 await stack.enter_async_context(network)
@@ -103,7 +104,7 @@ class ServedNetworks:
 
 
 def _default_name(source: NetworkSource) -> str:
-    return _UNNAMED if isinstance(source, Network | Bundle) else Path(source).stem or _UNNAMED
+    return _UNNAMED if isinstance(source, SampleNetwork | Bundle) else Path(source).stem or _UNNAMED
 
 
 def _check_name(name: object) -> None:
@@ -115,7 +116,7 @@ def _check_name(name: object) -> None:
         )
 
 
-def _to_network(source: NetworkSource) -> Network:
-    if isinstance(source, Network):
+def _to_network(source: NetworkSource) -> SampleNetwork:
+    if isinstance(source, SampleNetwork):
         return source
     return Network(source) if isinstance(source, Bundle) else Network.load(source)

@@ -51,6 +51,7 @@ EXPECTED = {
     "readme.py": r"(\d after \d+ rounds \[.*\]\n){5}",
     "record_replay_explain.py": r"replayed 721 spikes, all of them equal\noutput\[5\](.|\n)*",
     "train_on_cluster.py": r"the same bundle: True\n",
+    "serve_on_cluster.py": r"\[(\d, ){19}\d\]\nthe same votes: True\n",
     "train_your_data.py": r"(9\d|100)% of 100 test samples are right\n",
     "udp_gateway.py": rf"({DECISION}){{3}}",
     "under_stress.py": r"no stress .* right, .* rounds\n((input|weight|jitter).* rounds\n){6}",
@@ -83,6 +84,7 @@ NEEDS = {
     "interchange_nir.py": "nir",
     "neurobench_harness.py": "neurobench",
     "train_on_cluster.py": "ray",
+    "serve_on_cluster.py": "ray",
 }
 """Packages that an example needs and that may not be installed."""
 

@@ -6,13 +6,13 @@ from typing import Final
 
 from neuroasync.errors import NeuroasyncError
 from neuroasync.messages import format_decision, parse_events
-from neuroasync.runtime.session import Session
 from neuroasync.runtime.time_slice import CpuAccount, TimeSlice
 from neuroasync.serve.connection.incoming_sample import Chunk
 from neuroasync.serve.connection.rate_limit import TokenBucket
 from neuroasync.serve.connection.sample_inbox import SampleInbox
 from neuroasync.serve.connection.websocket import Socket
 from neuroasync.serve.metrics import ServerMetrics
+from neuroasync.serve.sample_network import SampleSession
 
 __all__ = ["ArrivalDecider"]
 
@@ -48,7 +48,7 @@ class ArrivalDecider:
     def __init__(
         self,
         socket: Socket,
-        session: Session,
+        session: SampleSession,
         inbox: SampleInbox,
         bucket: TokenBucket,
         read_slice: TimeSlice,

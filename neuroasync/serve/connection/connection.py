@@ -19,7 +19,6 @@ from neuroasync.errors import (
     QueueFullError,
 )
 from neuroasync.messages import format_decision, parse_events
-from neuroasync.runtime.session import Session
 from neuroasync.runtime.time_slice import CpuAccount
 from neuroasync.serve.connection.arrival import ArrivalDecider
 from neuroasync.serve.connection.incoming_sample import Chunk, IncomingSample, SampleState
@@ -29,6 +28,7 @@ from neuroasync.serve.connection.sample_inbox import SampleInbox
 from neuroasync.serve.connection.websocket import GoneError, Socket
 from neuroasync.serve.error_messages import RefusalNotice, format_notice
 from neuroasync.serve.query_params import StreamOptions
+from neuroasync.serve.sample_network import SampleSession
 from neuroasync.serve.served_networks import ServedNetwork
 from neuroasync.serve.server_state import ServerState
 
@@ -63,7 +63,7 @@ class ClientConnection:
         server_state: ServerState,
         socket: Socket,
         served: ServedNetwork,
-        session: Session,
+        session: SampleSession,
         options: StreamOptions,
         remote: str,
     ) -> None:

@@ -23,6 +23,7 @@ from neuroasync.serve.page.about import describe_network
 from neuroasync.serve.page.assets import HEADERS, asset_routes
 from neuroasync.serve.page.request import MAX_TRACE_BYTES, TraceRequest, parse_request
 from neuroasync.serve.page.trace import make_trace
+from neuroasync.serve.sample_network import SampleNetwork
 from neuroasync.serve.served_networks import (
     ServedNetwork,
     ServedNetworks,
@@ -128,7 +129,7 @@ class _Tracer:
         except (NeuroasyncError, ValueError) as error:
             return _json_response(400, {"error": str(error)})
 
-    async def _trace(self, body: bytes, network: Network) -> Response:
+    async def _trace(self, body: bytes, network: SampleNetwork) -> Response:
         async with self._places:
             # Parsing may take milliseconds, in which the event loop has to serve other clients.
             request = await asyncio.to_thread(parse_request, body, network.bundle)

@@ -1,0 +1,131 @@
+"""A replica: it holds the networks, and runs samples for the gateway."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Mapping
+from typing import Final, TypeVar
+
+from neuroasync.cluster.serving.running_sample import RunningSample
+from neuroasync.cluster.serving.steps import Reply, SampleOptions, Step
+from neuroasync.cluster.tasks import Failure
+from neuroasync.core.engine.decision import Decision
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.errors import ClosedError, NeuroasyncError
+from neuroasync.runtime.network import Network
+
+__all__ = ["Replica"]
+
+log: Final = logging.getLogger("neuroasync.serve")
+Result = TypeVar("Result")
+
+_MAX_IDLE_S: Final = 60.0
+"""How long a sample may wait for its next chunk, s. The gateway then begins it again."""
+
+
+class Replica:
+    """The networks of one process, and the samples in chunks that it runs.
+
+    It may forget a sample at any time, because the gateway can begin it again.
+
+    Args:
+        networks: the networks by name, which are not open.
+        max_samples: maximum number of samples in chunks; those used least recently are forgotten.
+    """
+
+    def __init__(self, networks: Mapping[str, Network], max_samples: int) -> None:
+        self._networks = networks
+        self._max_samples = max_samples
+        self._samples: OrderedDict[str, RunningSample] = OrderedDict()
+
+    @property
+    def samples(self) -> int:
+        """The number of samples that were begun and have not ended."""
+        return len(self._samples)
+
+    async def open(self) -> None:
+        """Open the networks, which loads their kernels.
+
+        Cancellation: some networks may be open.
+        """
+        for network in self._networks.values():
+            await network.open()
+
+    async def check_health(self) -> None:
+        """Forget samples that have waited too long. Ray Serve calls this regularly."""
+        now_s = asyncio.get_running_loop().time()
+        for name, sample in tuple(self._samples.items()):
+            if now_s - sample.used_s > _MAX_IDLE_S:
+                self._forget(name)
+
+    async def decide(
+        self, options: SampleOptions, seed: int, events: SpikeTrain
+    ) -> Decision | Failure:
+        """Decide a complete sample.
+
+        Cancellation: safe; the sample is abandoned.
+        """
+        network = self._networks[options.network]
+        return await _caught(
+            network.decide(events, seed=seed, max_cpu_s=options.max_cpu_s, **options.run)
+        )
+
+    async def run(self, step: Step) -> Reply | Failure | None:
+        """Run a step of a sample in chunks. Return None if it is not the next one of its sample.
+
+        Cancellation: the sample is forgotten.
+        """
+        return await _caught(self._run(step))
+
+    async def release(self, session: str, sample: int) -> None:
+        """Forget a sample of a session, if it is there.
+
+        Cancellation: never suspends.
+        """
+        running = self._samples.get(session)
+        if running is not None and running.number == sample:
+            self._forget(session)
+
+    async def _run(self, step: Step) -> Reply | None:
+        name = step.session
+        if step.start is not None:
+            self._forget(name)
+            network = self._networks[step.start.options.network]
+            sample = RunningSample(network, step.sample, step.position, step.start)
+            self._samples[name] = sample
+            if len(self._samples) > self._max_samples:
+                self._forget(next(iter(self._samples)))
+        else:
+            found = self._samples.get(name)
+            if found is None or not found.expects(step):
+                return None
+            sample = found
+            self._samples.move_to_end(name)
+        has_ended = True
+        try:
+            reply = await sample.run(step)
+            has_ended = bool(reply.decisions) and reply.decisions[-1].is_final
+        except ClosedError:
+            return None  # the sample was forgotten while it ran
+        finally:
+            # Meanwhile, the gateway may have begun the sample again.
+            if has_ended and self._samples.get(name) is sample:
+                self._forget(name)
+        return reply
+
+    def _forget(self, session: str) -> None:
+        sample = self._samples.pop(session, None)
+        if sample is not None:
+            sample.close()
+
+
+async def _caught(work: Awaitable[Result]) -> Result | Failure:
+    """Return the result, or the exception, which Ray would wrap in another one."""
+    try:
+        return await work
+    except (NeuroasyncError, ValueError) as error:
+        return Failure(error)
+    except Exception as error:
+        # The code of a user may raise anything, which the gateway may not be able to import.
+        log.exception("a decision failed")
+        return Failure(RuntimeError(f"{type(error).__name__} in a replica; see its log"))

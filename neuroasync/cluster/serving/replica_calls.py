@@ -1,0 +1,133 @@
+"""Calls of the replicas, which are repeated when a replica is lost."""
+
+import asyncio
+import contextlib
+import contextvars
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from ray.exceptions import RayError, RayTaskError, TaskCancelledError
+from ray.serve.exceptions import RayServeException
+
+from neuroasync.cluster.serving.steps import Reply, SampleOptions, Step
+from neuroasync.cluster.tasks import ClusterError, Failure
+from neuroasync.core.engine.decision import Decision
+from neuroasync.core.events.spike_train import SpikeTrain
+
+__all__ = ["ReplicaCalls", "ReplicaHandle"]
+
+_MAX_ATTEMPTS: Final = 10
+"""How often a call is sent. A sample that ends its replica each time must not end all of them for
+ever."""
+
+_PAUSE_S: Final = 0.05
+"""Time before the second repetition, s. It doubles each time; the first one follows at once."""
+
+
+class ReplicaHandle(Protocol):
+    """The part of Ray Serve's ``DeploymentHandle`` that is used here."""
+
+    def options(self, *, session_id: str) -> Any:
+        """Return a handle that sends the calls of a session to one replica, while it lives."""
+
+
+class ReplicaCalls:
+    """Calls of the replicas of a deployment.
+
+    Args:
+        handle: handle of the deployment.
+    """
+
+    def __init__(self, handle: ReplicaHandle) -> None:
+        self._handle = handle
+        self._releases: set[asyncio.Task[None]] = set()
+
+    async def decide(
+        self, session: str, options: SampleOptions, seed: int, events: SpikeTrain
+    ) -> Decision:
+        """Decide a complete sample, on any replica.
+
+        Cancellation: safe; the replica abandons the sample.
+
+        Raises:
+            ClusterError: replicas were lost too often.
+            Exception: as for :meth:`neuroasync.Network.decide`.
+        """
+        decision: Decision = await self._call(
+            session, lambda replica: replica.decide.remote(options, seed, events)
+        )
+        return decision
+
+    async def run(self, step: Step) -> Reply | None:
+        """Run a step of a sample.
+
+        Cancellation: safe; the replica abandons the sample.
+
+        Returns:
+            The reply. None if the replica does not have the sample, or not in this state.
+
+        Raises:
+            ClusterError: replicas were lost too often.
+            Exception: as for :class:`neuroasync.Session`.
+        """
+        reply: Reply | None = await self._call(
+            step.session, lambda replica: replica.run.remote(step)
+        )
+        return reply
+
+    def release(self, session: str, sample: int) -> None:
+        """Tell the replica of a session to forget a sample, without waiting for that."""
+        task = asyncio.create_task(self._release(session, sample))
+        self._releases.add(task)
+        task.add_done_callback(self._releases.discard)
+
+    async def close(self) -> None:
+        """End what :meth:`release` has begun.
+
+        Cancellation: it has been told to end.
+        """
+        for task in self._releases:
+            task.cancel()
+        await asyncio.gather(*self._releases, return_exceptions=True)
+
+    async def _release(self, session: str, sample: int) -> None:
+        # A replica forgets the sample by itself if it does not get this call.
+        with contextlib.suppress(RayError, RayServeException):
+            replica = self._handle.options(session_id=session)
+            await _send(replica, lambda replica: replica.release.remote(session, sample))
+
+    async def _call(self, session: str, send: Callable[[Any], Any]) -> Any:
+        replica = self._handle.options(session_id=session)
+        for attempt in range(_MAX_ATTEMPTS):
+            if attempt > 1:
+                await asyncio.sleep(_PAUSE_S * 2 ** (attempt - 2))
+            response = _send(replica, send)
+            try:
+                result = await response
+            except asyncio.CancelledError:
+                response.cancel()
+                raise
+            except (RayTaskError, TaskCancelledError, RayServeException) as error:
+                raise ClusterError(f"a replica cannot be used: {_first_line(error)}") from error
+            except RayError as error:  # the replica was lost, or its result
+                lost = error
+                continue
+            if isinstance(result, Failure):
+                raise result.exception()
+            return result
+        raise ClusterError(
+            f"the sample was sent to {_MAX_ATTEMPTS} replicas, which were all lost: "
+            f"{_first_line(lost)}"
+        ) from lost
+
+
+def _send(replica: Any, send: Callable[[Any], Any]) -> Any:
+    """Send a call, and return its response."""
+    # In the context of a request, Ray Serve gives all calls the identifier of the request. Its
+    # router then confuses those that wait at the same time, and never sends one of them.
+    return contextvars.Context().run(send, replica)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

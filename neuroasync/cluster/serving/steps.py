@@ -1,0 +1,85 @@
+"""What a gateway and a replica send each other about a sample that arrives in chunks."""
+
+from dataclasses import dataclass
+
+from neuroasync.core.engine.decision import Decision
+from neuroasync.core.engine.run_settings import RunOptions
+from neuroasync.core.events.spike_train import SpikeTrain
+
+__all__ = ["Reply", "SampleOptions", "SampleStart", "Step"]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleOptions:
+    """How to run the samples of a session.
+
+    Attributes:
+        network: name of the network.
+        seed: seed of the session: sample number i runs with ``sample_seed(seed, i)``.
+        max_cpu_s: maximum CPU time of the passes of one sample, s, or None.
+        run: options that differ from the network's.
+    """
+
+    network: str
+    seed: int
+    max_cpu_s: float | None
+    run: RunOptions
+
+
+@dataclass(frozen=True, slots=True)
+class SampleStart:
+    """All that a replica needs to begin a sample, or to continue it in place of another replica.
+
+    Attributes:
+        options: how to run the sample.
+        is_watched: whether to return provisional decisions.
+        snapshot: state of the session from which to continue, or None to start from rest.
+        chunks: chunks that were sent since then.
+    """
+
+    options: SampleOptions
+    is_watched: bool
+    snapshot: bytes | None
+    chunks: tuple[SpikeTrain, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A part of a sample to run.
+
+    Attributes:
+        session: name of the session, unique in the deployment.
+        sample: number of the sample.
+        position: number of chunks that the replica must have run already, or has to run first if
+            there is a ``start``.
+        chunk: the next chunk, or None.
+        is_last: whether the sample ends with this step.
+        wants_snapshot: whether to return a snapshot.
+        start: how to begin the sample. None if the replica is expected to have it.
+    """
+
+    session: str
+    sample: int
+    position: int
+    chunk: SpikeTrain | None
+    is_last: bool
+    wants_snapshot: bool
+    start: SampleStart | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The result of a step.
+
+    Attributes:
+        decisions: provisional decisions, and the final one if the step has ended the sample. With a
+            ``start``, they begin with those of its chunks.
+        is_decided: whether the stop rule has ended the sample.
+        waiting_events: number of events of the sample that no pass has read yet.
+        snapshot: state of the session after the step, if it was wanted and can be saved.
+    """
+
+    decisions: tuple[Decision, ...]
+    is_decided: bool
+    waiting_events: int
+    snapshot: bytes | None

@@ -1,0 +1,245 @@
+"""A client of a deployment gets the answers of a server in one process, and each of them once."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+import websockets
+from ray import serve
+from ray.serve._private.common import DeploymentID
+from ray.serve.context import _get_global_client
+
+from neuroasync import BundleError, Network
+from neuroasync.cluster.serving import deployment
+from neuroasync.serve import ServerLimits, create_app
+from tests.helpers.asgi_client import connect, http_client, split
+from tests.helpers.mixed_samples import collect_answers, mixed_messages, read_answer
+from tests.helpers.small_networks import chain, sample
+
+# Once is enough: neither the gateway nor the replicas run in the loop of the test.
+pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
+
+BUNDLE = chain()
+APP = "small"
+QUERY = "seed=5&policy=momentum&group_size=3"
+LIMITS = ServerLimits(max_message_bytes=10_000)
+
+
+@pytest.fixture(scope="module")
+def address(cluster):
+    """The address of a deployment with two replicas."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    serve.start(http_options={"host": "127.0.0.1", "port": port}, logging_config={"log_level": 30})
+    try:
+        app = deployment({"small": BUNDLE}, replicas=2, limits=LIMITS)
+        serve.run(app, name=APP, external_scaler_enabled=True)
+        yield f"127.0.0.1:{port}"
+    finally:
+        serve.shutdown()
+
+
+@pytest.fixture
+def local():
+    """The app of a server in this process."""
+    return create_app({"small": BUNDLE}, limits=LIMITS)
+
+
+def scale(replicas):
+    """Change the number of replicas."""
+    deployment_id = DeploymentID("Replica", APP)
+    controller = _get_global_client()._controller
+    return controller.update_deployment_replicas.remote(deployment_id, replicas)
+
+
+async def until_replicas(count):
+    """Wait until so many replicas run, and no others."""
+    async with asyncio.timeout(60):
+        while True:
+            states = serve.status().applications[APP].deployments["Replica"].replica_states
+            if states == {"RUNNING": count}:
+                return
+            await asyncio.sleep(0.05)
+
+
+def replica_pids():
+    """Return the processes of the replicas, which Ray names after the deployment."""
+    title = f"ray::ServeReplica:{APP}:Replica".encode()
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes().startswith(title):
+                found.append(int(path.parent.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def as_json(events, end):
+    return json.dumps({"t_us": events.t_us.tolist(), "index": events.index.tolist(), "end": end})
+
+
+class Client:
+    """A connection that sends samples in chunks, one after the other, until it is told to end."""
+
+    def __init__(self, number):
+        self.number, self.is_ending = number, False
+        self.sent, self.answers = 0, []
+
+    async def run(self, address):
+        async with websockets.connect(f"ws://{address}/stream?seed={self.number}") as client:
+            while not self.is_ending or self.sent < 5:
+                chunks = split(sample(seed=self.sent), (15, 30, 45) if self.number % 2 else ())
+                for k, chunk in enumerate(chunks, 1):
+                    await client.send(as_json(chunk, k == len(chunks)))
+                    await asyncio.sleep(0.001)
+                self.sent += 1
+                self.answers.append(read_answer(await client.recv()))
+            await client.send(as_json(sample(seed=0), True))
+            last = read_answer(await client.recv())
+            assert last["sample"] == self.sent  # nothing was answered twice
+
+    async def check(self):
+        """Check that each sample has one answer, which is that of one process."""
+        assert [answer["sample"] for answer in self.answers] == list(range(self.sent))
+        async with Network(BUNDLE) as network:
+            trains = [sample(seed=k) for k in range(self.sent)]
+            decisions = await network.decide_all(trains, seed=self.number)
+        assert [a["votes"] for a in self.answers] == [d.votes.tolist() for d in decisions]
+
+
+async def check_answers_during(change, address):
+    """Check the answers to clients that send samples while the deployment changes."""
+    clients = [Client(number) for number in range(6)]
+    async with asyncio.timeout(90), asyncio.TaskGroup() as tasks:
+        for client in clients:
+            tasks.create_task(client.run(address))
+        await change(clients)
+        for client in clients:
+            client.is_ending = True
+    for client in clients:
+        await client.check()
+
+
+async def test_arguments_are_checked_before_anything_is_deployed():
+    for arguments, message in (
+        ({"replicas": 0}, "`replicas` must be"),
+        ({"token": ""}, "`token` must not be empty"),
+        ({"when_full": "wait"}, "when_full"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            deployment(BUNDLE, **arguments)
+    with pytest.raises(BundleError, match="No such file"):
+        deployment("./no.nab")
+    async with Network(BUNDLE) as network:
+        with pytest.raises(TypeError, match="an open network"):
+            deployment(network)
+
+
+async def test_answers_over_a_websocket_are_those_of_one_process(address, local):
+    async with local.router.lifespan_context(local), connect(local, QUERY) as client:
+        for message in mixed_messages():
+            client.send(message)
+        expected = await collect_answers(client.receive)
+    async with websockets.connect(f"ws://{address}/stream?{QUERY}") as client:
+        for message in mixed_messages():
+            await client.send(message)
+
+        async def receive():
+            return read_answer(await client.recv())
+
+        assert await collect_answers(receive) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "content", "headers"),
+    [
+        (QUERY, as_json(sample(seed=1), True), {}),
+        ("network=small", as_json(sample(seed=2), True), {"Content-Type": "application/json"}),
+        (QUERY, '{"t_us": [0], "index": [99]}', {}),
+        (QUERY, "nonsense", {}),
+        ("until=soon", as_json(sample(), True), {}),
+        ("network=large", as_json(sample(), True), {}),
+        ("", "[" * 10_001, {}),
+        ("", "", {"Content-Type": "text/plain"}),
+        ("", as_json(sample(), True), {"Origin": "https://example.com"}),
+    ],
+)
+async def test_answers_over_http_are_those_of_one_process(address, local, query, content, headers):
+    answers = []
+    async with (
+        local.router.lifespan_context(local),
+        http_client(local) as here,
+        httpx.AsyncClient(base_url=f"http://{address}") as there,
+    ):
+        for http in (here, there):
+            answer = await http.post(f"/decide?{query}", content=content, headers=headers)
+            body = answer.json()
+            body.pop("latency_ms", None)
+            answers.append((answer.status_code, answer.headers["content-type"], body))
+    assert answers[0] == answers[1]
+
+
+async def test_handshakes_are_refused_and_closed_as_in_one_process(address):
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        await websockets.connect(f"ws://{address}/stream?network=large")
+    assert refused.value.response.status_code == 404
+    for query, message, code in (("policy=best", "", 1008), ("", "x" * 10_001, 1009)):
+        async with websockets.connect(f"ws://{address}/stream?{query}") as client:
+            with pytest.raises(websockets.ConnectionClosed):
+                await client.send(message)
+                while True:
+                    await client.recv()
+            assert client.close_code == code
+
+
+async def test_other_routes_are_those_of_one_process(address, local):
+    trace = {"events": {"t_us": [0, 1000], "index": [3, 11]}}
+    async with (
+        local.router.lifespan_context(local),
+        http_client(local) as here,
+        httpx.AsyncClient(base_url=f"http://{address}") as there,
+    ):
+        assert (await there.get("/about")).json() == (await here.get("/about")).json()
+        traces = [(await http.post("/trace", json=trace)).json() for http in (here, there)]
+        assert traces[0] == traces[1]
+        assert (await there.get("/health")).json() == {"status": "ok"}
+        assert "neuroasync_decisions_total" in (await there.get("/metrics")).text
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="finds processes in /proc")
+async def test_no_answer_is_lost_or_sent_twice_when_replicas_are_killed(address):
+    moments = random.Random(3)
+
+    async def kill(clients):
+        for _ in range(2):
+            await until_replicas(2)
+            count = clients[0].sent + moments.randrange(5, 50)
+            while clients[0].sent < count:
+                await asyncio.sleep(0.01)
+            os.kill(moments.choice(replica_pids()), signal.SIGKILL)
+            for client in clients:  # each of them gets an answer afterwards
+                count = client.sent
+                while client.sent < count + 2:
+                    await asyncio.sleep(0.01)
+
+    await check_answers_during(kill, address)
+
+
+async def test_no_answer_is_lost_or_sent_twice_when_the_deployment_scales(address):
+    async def change(clients):
+        for replicas in (1, 2):
+            await scale(replicas)
+            await until_replicas(replicas)
+            count = clients[0].sent
+            while clients[0].sent < count + 5:
+                await asyncio.sleep(0.01)
+
+    await until_replicas(2)
+    await check_answers_during(change, address)

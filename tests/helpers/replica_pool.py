@@ -1,0 +1,119 @@
+"""Replicas in this process, which a test can lose at any call."""
+
+import asyncio
+import pickle
+
+from ray.exceptions import ActorDiedError
+
+from neuroasync.cluster.serving.remote_network import RemoteNetwork
+from neuroasync.cluster.serving.replica import Replica
+from neuroasync.cluster.serving.replica_calls import ReplicaCalls
+
+
+class ReplicaPool:
+    """A handle of a deployment with replicas that never leave the process.
+
+    Args:
+        network: the network, which is not open.
+        size: number of replicas.
+        faults: what happens to the calls with these numbers: the replica dies ``"before"`` it runs
+            the call, or ``"after"`` that, or ``"amid"`` it, once it has begun to wait.
+    """
+
+    def __init__(self, network, size=2, faults=None, max_samples=100):
+        self._pickled = pickle.dumps({"net": network})
+        self._max_samples = max_samples
+        self._faults = faults or {}
+        self._lost = []
+        self.replicas = []
+        self.size = size
+        self.calls = []
+
+    async def __aenter__(self):
+        for _ in range(self.size):
+            self.replicas.append(await self._new())
+        return self
+
+    async def __aexit__(self, *_):
+        for replica in self.replicas + self._lost:
+            await replica._networks["net"].close()
+
+    async def _new(self):
+        replica = Replica(pickle.loads(self._pickled), self._max_samples)
+        await replica.open()
+        return replica
+
+    def network(self):
+        """Return the network whose samples run on the replicas."""
+        return RemoteNetwork("net", pickle.loads(self._pickled)["net"], ReplicaCalls(self))
+
+    @property
+    def samples(self):
+        """The number of samples that the replicas hold."""
+        return sum(replica.samples for replica in self.replicas)
+
+    async def lose(self, replica):
+        """Replace a replica by one that has no samples."""
+        if replica in self.replicas:
+            self.replicas[self.replicas.index(replica)] = await self._new()
+            self._lost.append(replica)
+            for session in list(replica._samples):
+                replica._forget(session)
+
+    def options(self, *, session_id):
+        return _Bound(self, session_id)
+
+    async def call(self, session, method, args):
+        replica = self.replicas[sum(session.encode()) % len(self.replicas)]
+        fault = None
+        if method != "release":
+            fault = self._faults.get(len(self.calls))
+            self.calls.append((method, replica))
+        args = pickle.loads(pickle.dumps(args))
+        if fault == "before":
+            await self.lose(replica)
+            raise ActorDiedError
+        work = asyncio.create_task(getattr(replica, method)(*args))
+        try:
+            if fault == "amid":
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                await self.lose(replica)
+                work.cancel()
+                await asyncio.wait((work,))
+                raise ActorDiedError
+            result = await work
+        except asyncio.CancelledError:
+            work.cancel()
+            raise
+        if fault == "after":
+            await self.lose(replica)
+            raise ActorDiedError
+        return pickle.loads(pickle.dumps(result))
+
+
+class _Bound:
+    def __init__(self, pool, session):
+        self._pool, self._session = pool, session
+
+    def __getattr__(self, method):
+        return _Method(self._pool, self._session, method)
+
+
+class _Method:
+    def __init__(self, pool, session, method):
+        self._pool, self._session, self._method = pool, session, method
+
+    def remote(self, *args):
+        return _Response(self._pool.call(self._session, self._method, args))
+
+
+class _Response:
+    def __init__(self, work):
+        self._task = asyncio.ensure_future(work)
+
+    def __await__(self):
+        return self._task.__await__()
+
+    def cancel(self):
+        self._task.cancel()
