@@ -29,7 +29,6 @@ async def main() -> None:
         serve.start(http_options={"host": "127.0.0.1", "port": PORT})
         serve.run(deployment("unlayered", replicas=2), name="digits")
         answers = await ask(samples)
-        serve.shutdown()
     async with Network.load("unlayered") as network:
         decisions = await network.decide_all(samples, seed=7)
     print([answer["label"] for answer in answers])
