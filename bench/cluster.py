@@ -1,8 +1,8 @@
 """What does a Ray cluster cost beside threads of one process, and how many machines are enough?
 
 ``decisions``: ``Cluster.decide_all`` with one and two workers, beside ``Network.decide_all`` with
-as many threads, on the same samples in the same run. The data set is so large that a thread takes
-several seconds for it, and the cluster decides it in chunks of about a second.
+as many threads, on the same samples of the reference case in the same run. A thread takes several
+seconds for the data set, and the cluster decides it in chunks of about a second.
 
 ``training``: a step of ``Cluster.train_dataset`` with one and two workers, beside a step of
 ``train_dataset`` with one and two threads, on the reference network of ``bench.training``. The
@@ -30,6 +30,8 @@ from rich.console import Console
 from bench.capacity import Floats, fleet, sampled, simulate
 from bench.environment import describe
 from bench.paired_timing import Contender, Timings, quantiles, take_turns
+from bench.reference_networks import INPUTS, as_bundle, dense_stack
+from bench.reference_networks import samples as reference_samples
 from bench.report import add_out_option, as_json, print_result, save
 from bench.result import CheckError, Line, Result, lines_of
 from bench.training_steps import Task
@@ -37,7 +39,6 @@ from neuroasync import Bundle, Decision, Network, SpikeTrains
 from neuroasync.cluster import Cluster
 from neuroasync.datasets import Dataset
 from neuroasync.datasets.user_data import user_dataset
-from neuroasync.shipped import shipped_spikes
 from neuroasync.train import TrainConfig
 from neuroasync.train.recipes import Recipe, train_dataset
 
@@ -48,6 +49,7 @@ _TARGET: Final = 1.1
 _STREAMS: Final = 1_000_000
 _CORES: Final = 16
 _P99_MS: Final = 5.0
+_DISTINCT: Final = 64
 _RATES_HZ: Final = (1.0, 10.0, 50.0)
 
 
@@ -63,7 +65,7 @@ class Plan:
         epochs: epochs of a training.
     """
 
-    seconds: float = 10.0
+    seconds: float = 6.0
     rounds: int = 3
     batch_size: int = 256
     steps: int = 4
@@ -91,11 +93,11 @@ async def measure_decisions(plan: Plan, cluster: Cluster, workers: int) -> Decid
     Raises:
         CheckError: two contenders decided differently.
     """
-    network = Network.load("unlayered")
-    shipped = shipped_spikes()
+    network = Network(as_bundle(dense_stack()))
+    distinct = SpikeTrains.from_trains(reference_samples(_DISTINCT), (INPUTS,))
     # The data set has each sample equally often.
-    repeats = await _repeats(network, shipped, plan.seconds)
-    samples = shipped.take(np.arange(repeats * len(shipped)) % len(shipped))
+    repeats = await _repeats(network, distinct, plan.seconds)
+    samples = distinct.take(np.arange(repeats * len(distinct)) % len(distinct))
 
     async def locally(threads: int, _call: int) -> list[Decision]:
         async with network:
@@ -112,7 +114,7 @@ async def measure_decisions(plan: Plan, cluster: Cluster, workers: int) -> Decid
     *lines, of_ray = lines_of(timings, "threads, 1", 1.0)
     result = Result(
         f"decisions, {workers}",
-        f"{len(samples)} samples of digits on a cluster, beside threads of one process",
+        f"{len(samples)} samples of the reference case on a cluster, beside threads",
         "s for the data set",
         "threads, 1",
         (*lines, _beside(timings, of_ray, f"threads, {workers}")),
@@ -120,7 +122,7 @@ async def measure_decisions(plan: Plan, cluster: Cluster, workers: int) -> Decid
     )
     # The median of the repetitions of a sample is free of the interruptions by the machine. A
     # sample also takes time before and after its decision, in proportion.
-    wall_s = np.array([d.wall_s for d in decisions]).reshape(repeats, len(shipped))
+    wall_s = np.array([d.wall_s for d in decisions]).reshape(repeats, len(distinct))
     service_s = np.median(wall_s, axis=0)
     mean_s = timings.least("threads, 1") / len(samples)
     return Decided(result, len(samples), service_s * (mean_s / service_s.mean()))

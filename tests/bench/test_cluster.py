@@ -22,6 +22,6 @@ def test_the_model_predicts_the_measured_points_and_the_fleets():
     assert two.figures == pytest.approx({"model s": 0.5, "measured s": 0.55, "measured/model": 1.1})
     # A million streams with a sample per second need a thousand cores that are never idle.
     machines = [line.figures["machines"] for line in fleets]
-    assert 1000 / 16 < machines[0] < 1000 / 16 * 1.2
+    assert 1000 / 16 / 0.9 <= machines[0] < 1000 / 16 * 1.2
     assert machines == sorted(machines)
     assert all(line.figures["latency_ms_p99"] <= 5 for line in fleets)
