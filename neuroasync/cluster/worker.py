@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 import ray
 from ray import cloudpickle
 
-from neuroasync.core.engine.decision import Decision
+from neuroasync.core.engine.decision import Decision, PackedDecisions
 from neuroasync.core.engine.run_settings import RunOptions
 from neuroasync.runtime.batch.decide_all import Samples
 from neuroasync.runtime.network import Network
@@ -65,9 +65,12 @@ class StoredNetwork:
 
 @dataclass(frozen=True, slots=True)
 class DecidedChunk:
-    """The decisions on the samples of a chunk, in order, and how long they took, s."""
+    """The decisions on the samples of a chunk, in order, and how long they took, s.
 
-    decisions: list[Decision]
+    ``decisions`` is None if there are none.
+    """
+
+    decisions: PackedDecisions | None
     seconds: float
 
 
@@ -111,7 +114,8 @@ async def _timed(network: Network, decide: Callable[[], Awaitable[list[Decision]
             decisions = await decide()
         finally:
             ticks.cancel()
-        return DecidedChunk(decisions, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        return DecidedChunk(PackedDecisions.of(decisions) if decisions else None, seconds)
 
 
 async def _wake_up_often() -> None:

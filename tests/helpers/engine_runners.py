@@ -140,7 +140,7 @@ def _result(state: NetworkState, stopped: bool) -> Result:
     votes, control = state.votes, state.control.tolist()
     rows, slots = _columns(state.spike_log_blocks), _columns(state.delivery_log_blocks)
     label = int(leader(votes))
-    readout = state.plan.readout(state.head)
+    readout = state.plan.layout.readout(state.head)
     if readout is not None:
         label = int(np.argmax(readout)) if control[Control.PASS] >= 0 else -1
     led = votes[[Votes.LED_SPIKES, Votes.LED_STEPS, Votes.LED_ROUNDS]].T.tolist()

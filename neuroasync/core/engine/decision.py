@@ -4,21 +4,21 @@ The label is the class with the most votes; ties go to the class that reached th
 (:func:`neuroasync.core.kernels.voting.leader`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.core.engine.execution_plan import ExecutionPlan
+from neuroasync.core.engine.execution_plan import DecisionLayout
 from neuroasync.core.engine.stop_rules import Progress
 from neuroasync.core.formats.bundle_calibration import Calibration
 from neuroasync.core.kernels.layout import Control, Phase, Votes
 from neuroasync.core.kernels.voting import leader
 from neuroasync.core.votes_svg import votes_svg
 
-__all__ = ["Decision", "decision_of", "progress_of"]
+__all__ = ["Decision", "PackedDecisions", "decision_of", "progress_of"]
 
 _STOPPED: Final = int(Phase.STOPPED)  # a plain int is faster to compare
 
@@ -27,13 +27,13 @@ class _Outcome(NamedTuple):
     """What the fields of a decision are computed from.
 
     Attributes:
-        plan: the execution plan of the session.
-        head: i64[plan.head], a copy of the first words of the session's memory.
+        layout: the layout of ``head``.
+        head: i64[layout.size], a copy of the first words of the session's memory.
         wall_s: wall time to report, s.
         classes: names of the classes, or None.
     """
 
-    plan: ExecutionPlan
+    layout: DecisionLayout
     head: NDArray[np.int64]
     wall_s: float
     classes: tuple[str, ...] | None
@@ -173,15 +173,15 @@ class Decision(_DeferredFields):
         return (self.is_final, *ends, *counted, *votes, self.spikes, self.first_led)
 
 
-def progress_of(plan: ExecutionPlan, head: NDArray[np.int64]) -> Progress:
+def progress_of(layout: DecisionLayout, head: NDArray[np.int64]) -> Progress:
     """Return the progress of a sample.
 
     Args:
-        plan: the execution plan of the session.
-        head: i64[plan.head], the first words of the session's memory; see ``NetworkState.head``.
+        layout: the layout of ``head``.
+        head: i64[layout.size], the first words of the session's memory; see ``NetworkState.head``.
     """
-    control, votes, _ = plan.split_head(head)
-    passes, readout = int(control[Control.PASS]) + 1, plan.readout(head)
+    control, votes, _ = layout.split(head)
+    passes, readout = int(control[Control.PASS]) + 1, layout.readout(head)
     label = int(leader(votes))
     if readout is not None:
         label = int(readout.argmax()) if passes else -1
@@ -197,21 +197,52 @@ def progress_of(plan: ExecutionPlan, head: NDArray[np.int64]) -> Progress:
 
 
 def decision_of(
-    plan: ExecutionPlan, head: NDArray[np.int64], wall_s: float, classes: tuple[str, ...] | None
+    layout: DecisionLayout, head: NDArray[np.int64], wall_s: float, classes: tuple[str, ...] | None
 ) -> Decision:
     """Return the decision on a sample.
 
     Args:
-        plan: the execution plan of the session.
-        head: i64[plan.head], the first words of the session's memory; see ``NetworkState.head``.
+        layout: the layout of ``head``.
+        head: i64[layout.size], the first words of the session's memory; see ``NetworkState.head``.
         wall_s: wall time to report, s.
         classes: names of the classes, or None.
     """
     decision = object.__new__(Decision)
     # Every decision passes here; calling the class of a named tuple takes three times as long.
-    outcome = tuple.__new__(_Outcome, (plan, head.copy(), wall_s, classes))
+    outcome = tuple.__new__(_Outcome, (layout, head.copy(), wall_s, classes))
     object.__setattr__(decision, "_outcome", outcome)
     return decision
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PackedDecisions:
+    """Decisions of one run as arrays, which cost little to move to another process.
+
+    Attributes:
+        layout: the layout of the heads.
+        heads: i64[decisions, layout.size], what each decision is computed from.
+        wall_s: f64[decisions], their wall times, s.
+        classes: names of the classes, or None.
+    """
+
+    layout: DecisionLayout
+    heads: NDArray[np.int64]
+    wall_s: NDArray[np.float64]
+    classes: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, decisions: Sequence[Decision]) -> Self:
+        """Pack one or more decisions that :func:`decision_of` has made with the same layout."""
+        outcomes = [decision._outcome for decision in decisions]  # noqa: SLF001  # its own module
+        heads = np.stack([outcome.head for outcome in outcomes])
+        wall_s = np.array([outcome.wall_s for outcome in outcomes])
+        return cls(outcomes[0].layout, heads, wall_s, outcomes[0].classes)
+
+    def unpack(self) -> list[Decision]:
+        """Return the decisions."""
+        layout, classes = self.layout, self.classes
+        pairs = zip(self.heads, self.wall_s.tolist(), strict=True)
+        return [decision_of(layout, head, wall_s, classes) for head, wall_s in pairs]
 
 
 def _passes(outcome: _Outcome) -> int:
@@ -219,18 +250,16 @@ def _passes(outcome: _Outcome) -> int:
 
 
 def _label(outcome: _Outcome) -> int | None:
-    plan, head = outcome.plan, outcome.head
-    potentials = plan.readout(head)
+    layout, head = outcome.layout, outcome.head
+    potentials = layout.readout(head)
     if potentials is not None:
         return int(potentials.argmax()) if _passes(outcome) else None
-    counts: list[int] = head[plan.vote_words].tolist()
+    counts: list[int] = head[layout.vote_words].tolist()
     highest = max(counts)
     if not highest:
         return None
     return (
-        int(leader(plan.split_head(head)[1]))
-        if counts.count(highest) > 1
-        else counts.index(highest)
+        int(leader(layout.split(head)[1])) if counts.count(highest) > 1 else counts.index(highest)
     )
 
 
@@ -247,25 +276,25 @@ def _is_stopped(outcome: _Outcome) -> bool:
 
 
 def _first_led(outcome: _Outcome) -> dict[int, tuple[int, int, int]]:
-    votes = outcome.plan.split_head(outcome.head)[1]
+    votes = outcome.layout.split(outcome.head)[1]
     led, moments = votes[Votes.LED_SPIKES].nonzero()[0], votes[Votes.LED_SPIKES :].T
     return {cls: tuple(moments[cls].tolist()) for cls in led.tolist()}
 
 
 def _spikes(outcome: _Outcome) -> dict[str, int]:
-    plan = outcome.plan
-    return dict(zip(plan.names, outcome.head[plan.spike_words].tolist(), strict=True))
+    layout = outcome.layout
+    return dict(zip(layout.names, outcome.head[layout.spike_words].tolist(), strict=True))
 
 
 def _potentials(outcome: _Outcome) -> NDArray[np.float32] | None:
-    potentials = outcome.plan.readout(outcome.head)
+    potentials = outcome.layout.readout(outcome.head)
     return None if potentials is None else potentials.copy()
 
 
 _FIELDS: Final[Mapping[str, Callable[[_Outcome], object]]] = {
     "label": _label,
     "class_name": _class_name,
-    "votes": lambda outcome: outcome.head[outcome.plan.vote_words].copy(),
+    "votes": lambda outcome: outcome.head[outcome.layout.vote_words].copy(),
     "stopped": _is_stopped,
     "t_us": lambda outcome: outcome.head.item(Control.TIME) if _passes(outcome) else -1,
     "passes": _passes,
@@ -279,7 +308,7 @@ _FIELDS: Final[Mapping[str, Callable[[_Outcome], object]]] = {
     "undelivered": lambda outcome: outcome.head.item(Control.IN_FLIGHT),
     "wall_s": lambda outcome: outcome.wall_s,
     "is_final": lambda _: True,
-    "calibrations": lambda outcome: outcome.plan.calibrations,
+    "calibrations": lambda outcome: outcome.layout.calibrations,
     "potentials": _potentials,
 }
 """How each field of :class:`Decision` is computed."""

@@ -1,6 +1,7 @@
 """The execution plan: settings and memory layout that sessions of a network share."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -25,7 +26,7 @@ from neuroasync.core.kernels.layout import (
 from neuroasync.core.model.checks import shown
 from neuroasync.errors import StopRuleError
 
-__all__ = ["ALIGNED_FROM", "LINE", "ExecutionPlan"]
+__all__ = ["ALIGNED_FROM", "LINE", "DecisionLayout", "ExecutionPlan"]
 
 _CODES: Final = {
     LayerSync: PolicyCode.LAYER_SYNC,
@@ -42,6 +43,59 @@ A network of this size does not stay in a core's cache, and a block of neurons t
 lines costs twice as much. Sessions of smaller networks omit the padding, because many are open."""
 
 
+@dataclass(frozen=True, slots=True)
+class DecisionLayout:
+    """Where the head of a session's memory holds what a decision is computed from.
+
+    The *head* is its first part: control, votes, spikes and readout. Positions are in words of 8
+    bytes.
+
+    Attributes:
+        names: names of the populations.
+        classes: number of classes.
+        calibrations: the calibrations that are valid for the settings of the run.
+        votes_at: position of the table of votes.
+        spikes_at: position of the spikes of each population.
+        has_readout: whether the output consists of leaky integrators, whose potentials follow the
+            spikes.
+        size: size of the head.
+        vote_words: the words that hold the votes of each class.
+        spike_words: the words that hold the spikes of each population.
+    """
+
+    names: tuple[str, ...]
+    classes: int
+    calibrations: tuple[Calibration, ...]
+    votes_at: int
+    spikes_at: int
+    has_readout: bool
+    size: int = field(init=False)
+    vote_words: slice = field(init=False)
+    spike_words: slice = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Compute the positions that follow from the others."""
+        first_vote = self.votes_at + Votes.COUNT * self.classes
+        readout_at = self.spikes_at + len(self.names)
+        size = readout_at + (-(-self.classes // 2) if self.has_readout else 0)
+        object.__setattr__(self, "size", size)
+        object.__setattr__(self, "vote_words", slice(first_vote, first_vote + self.classes))
+        object.__setattr__(self, "spike_words", slice(self.spikes_at, readout_at))
+
+    def split(
+        self, head: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return control i64[55], votes i64[5, classes] and spikes i64[P] as views of ``head``."""
+        votes = head[self.votes_at : self.spikes_at].reshape(len(Votes), -1)
+        return head[: len(Control)], votes, head[self.spike_words]
+
+    def readout(self, head: NDArray[np.int64]) -> NDArray[np.float32] | None:
+        """Return the readout in ``head``, f32[classes]; None if the output can vote."""
+        if not self.has_readout:
+            return None
+        return head[self.spike_words.stop : self.size].view(np.float32)[: self.classes]
+
+
 class ExecutionPlan:
     """Settings and memory layout shared by sessions that run the same network in the same way.
 
@@ -53,7 +107,6 @@ class ExecutionPlan:
         calibrations: the calibrations that are valid for these settings.
 
     Attributes:
-        calibrations: as given.
         packed: the packed network.
         run: how the network is run.
         settings: i64[..], columns ``Settings`` and the arguments of the stop rule.
@@ -62,11 +115,8 @@ class ExecutionPlan:
             and all populations are built in.
         has_delays: whether the network has connections with a delay.
         has_turns: whether populations have turns (layer-sync).
-        names: names of the populations.
         size: size of a session's memory, in words of 8 bytes.
-        head: size of its first part (control, votes, spikes and readout), in words of 8 bytes.
-        vote_words: the words of the head that hold the votes of each class.
-        spike_words: the words of the head that hold the spikes of each population.
+        layout: what its first part, the head, holds.
         has_extra_state: whether neurons have variables beyond potential and momentum.
         idle_scratch: scratch buffers that no session uses at the moment.
     """
@@ -80,7 +130,6 @@ class ExecutionPlan:
         is_replay: bool = False,
         calibrations: tuple[Calibration, ...] = (),
     ) -> None:
-        self.calibrations = calibrations
         self.packed = packed
         self.run = settings
         self._rebuild = partial(
@@ -101,20 +150,16 @@ class ExecutionPlan:
         )
         self.has_turns = bool(self.settings[Settings.POLICY] == PolicyCode.LAYER_SYNC)
         self.idle_scratch: list[ScratchBuffers] = []
-        self.names = tuple(p.name for p in packed.model.populations)
         self._places = np.zeros(Context.SESSION_END - Context.SETTINGS, np.int64)
         self.size = self._lay_out(populations, dropout)
-        self._votes_at, self._spikes_at = (
-            self.offset_of(Context.VOTES_AT) // 8,
-            self.offset_of(Context.SPIKES_AT) // 8,
+        self.layout = DecisionLayout(
+            names=tuple(p.name for p in packed.model.populations),
+            classes=int(packed.context[Context.CLASSES]),
+            calibrations=calibrations,
+            votes_at=self.offset_of(Context.VOTES_AT) // 8,
+            spikes_at=self.offset_of(Context.SPIKES_AT) // 8,
+            has_readout=self.offset_of(Context.READOUT_AT) >= 0,
         )
-        self._readout_at = self._spikes_at + len(self.names)
-        self._has_readout = self.offset_of(Context.READOUT_AT) >= 0
-        classes = int(packed.context[Context.CLASSES])
-        first_vote = self._votes_at + Votes.COUNT * classes
-        self.vote_words = slice(first_vote, first_vote + classes)
-        self.spike_words = slice(self._spikes_at, self._readout_at)
-        self.head = self._readout_at + (-(-classes // 2) if self._has_readout else 0)
         self.has_extra_state = self.offset_of(Context.EXTRA_STATE_AT) >= 0
         self._place(Context.SETTINGS, self.settings.ctypes.data)
         self._place(Context.FLOAT_SETTINGS, self.float_settings.ctypes.data)
@@ -122,24 +167,6 @@ class ExecutionPlan:
     def __reduce__(self) -> tuple[Callable[[], object], tuple[()]]:
         """Return how to make a pickle or a copy, because addresses hold in this process only."""
         return self._rebuild, ()
-
-    def split_head(
-        self, head: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return control i64[54], votes i64[5, classes] and spikes i64[P] as views of ``head``."""
-        votes, spikes = self._votes_at, self._spikes_at
-        return (
-            head[: len(Control)],
-            head[votes:spikes].reshape(len(Votes), -1),
-            head[spikes : self._readout_at],
-        )
-
-    def readout(self, head: NDArray[np.int64]) -> NDArray[np.float32] | None:
-        """Return the readout in ``head``, f32[classes]; None if the output can vote."""
-        if not self._has_readout:
-            return None
-        classes = int(self.packed.context[Context.CLASSES])
-        return head[self._readout_at : self.head].view(np.float32)[:classes]
 
     def acquire_scratch(self) -> ScratchBuffers:
         """Return scratch buffers, idle or new, whose context has this plan's entries."""

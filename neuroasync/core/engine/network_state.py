@@ -81,7 +81,7 @@ class NetworkState:
         self._in_flight_copy: tuple[NDArray[np.int64], int] | None = None
         self._memory = _zeros(plan)
         self._address: int = self._memory.ctypes.data
-        self._head = self._memory[: plan.head]
+        self._head = self._memory[: plan.layout.size]
         self.control = self._memory[: len(Control)]
         self.reset(0)
 
@@ -91,7 +91,7 @@ class NetworkState:
 
     @property
     def head(self) -> NDArray[np.int64]:
-        """Control, votes, spikes and readout, i64[plan.head]: what a decision depends on."""
+        """Control, votes, spikes and readout, i64[plan.layout.size]: what a decision depends on."""
         if self._is_fresh:  # the numbers are still those of the previous sample
             self.acquire_scratch()
             self.release_scratch()
@@ -100,12 +100,12 @@ class NetworkState:
     @property
     def votes(self) -> NDArray[np.int64]:
         """Votes, i64[5, classes]."""
-        return self.plan.split_head(self._memory)[1]
+        return self.plan.layout.split(self._memory)[1]
 
     @property
     def spikes(self) -> NDArray[np.int64]:
         """Spikes of each population, i64[P]."""
-        return self.plan.split_head(self._memory)[2]
+        return self.plan.layout.split(self._memory)[2]
 
     @property
     def potential(self) -> NDArray[np.float32]:

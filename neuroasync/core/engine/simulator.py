@@ -333,7 +333,7 @@ class Simulator:
 
     def progress(self) -> Progress:
         """Return the progress of the sample."""
-        return progress_of(self.plan, self.state.head)
+        return progress_of(self.plan.layout, self.state.head)
 
     def decision(self, wall_s: float, classes: tuple[str, ...] | None = None) -> Decision:
         """Return the decision, as of the moment when the stop rule fired if it has.
@@ -343,4 +343,4 @@ class Simulator:
             classes: names of the classes, or None.
         """
         head = self.state.head if self._decided is None else self._decided
-        return decision_of(self.plan, head, wall_s, classes)
+        return decision_of(self.plan.layout, head, wall_s, classes)

@@ -246,7 +246,7 @@ def _restore_neurons(state: NetworkState, snapshot: Snapshot) -> None:
     if state.extra_state is not None and snapshot.extra is not None:
         state.extra_state[:] = snapshot.extra
         thresholds = thresholds + snapshot.extra[ExtraState.ADAPTATION]
-    readout = state.plan.readout(state.head)
+    readout = state.plan.layout.readout(state.head)
     if readout is not None:
         output = packed.model.index(packed.model.output)
         readout[:] = snapshot.potential[packed.model.starts[output] :][: readout.size]

@@ -80,7 +80,7 @@ def read_counters(value: object, plan: ExecutionPlan) -> dict[str, int]:
         raise SnapshotError(must_be("counters.phase", requirement, str(counters["phase"])))
     if not counters["is_decided"]:
         read_integer("counters.pass", counters["pass"], -1, limits.MAX_PASSES - 1)
-    read_integer("counters.last_owner", counters["last_owner"], -1, len(plan.names) - 1)
+    read_integer("counters.last_owner", counters["last_owner"], -1, len(plan.layout.names) - 1)
     _check_time(counters, plan.packed.model.timestep_us)
     return counters
 

@@ -192,7 +192,7 @@ class _Batch:
     ) -> Iterator[Decision]:
         """Yield the decisions of all samples, or of those before the first one that fails."""
         size = self._seeds.size
-        heads = np.zeros((size, self._plan.head), np.int64)
+        heads = np.zeros((size, self._plan.layout.size), np.int64)
         cycles = np.zeros(size, np.int64)
         began, k, is_resumed, failure = time.perf_counter(), 0, False, None
         while failure is None:
@@ -212,7 +212,7 @@ class _Batch:
             cycles[:] = 1
         seconds = (time.perf_counter() - began) / max(int(cycles[: k + 1].sum()), 1)
         for n in range(k):
-            yield decision_of(self._plan, heads[n], cycles[n] * seconds, classes)
+            yield decision_of(self._plan.layout, heads[n], cycles[n] * seconds, classes)
         if failure is not None:
             raise failure
         simulator.release_scratch()

@@ -200,8 +200,8 @@ def _run_sample(
 def _row(simulator: Simulator) -> list[float]:
     """Return the votes of each class so far; the potentials for leaky integrators."""
     plan, head = simulator.plan, simulator.state.head
-    potentials = plan.readout(head)
+    potentials = plan.layout.readout(head)
     values: list[float] = (
-        plan.split_head(head)[1][Votes.COUNT] if potentials is None else potentials
+        plan.layout.split(head)[1][Votes.COUNT] if potentials is None else potentials
     ).tolist()
     return values

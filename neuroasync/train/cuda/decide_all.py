@@ -85,7 +85,7 @@ def decide_all(
     _check_built_in(plan)
     if has_engine(device):
         packed = PackedNetwork(bundle.model, contiguous=True)
-        plan = ExecutionPlan(packed, plan.run, calibrations=plan.calibrations)
+        plan = ExecutionPlan(packed, plan.run, calibrations=plan.layout.calibrations)
         feature = _unsupported(plan, samples)
         if feature is None:
             return _decide_on_gpu(plan, bundle, samples, seed, first, length_us)

@@ -80,7 +80,7 @@ class CudaDecider:
                 CudaContext.RULE: int(plan.settings[Settings.STOP_RULE]),
                 CudaContext.RULE_ARGUMENTS: on_device(arguments, device),
                 CudaContext.RULE_ARGUMENT_COUNT: arguments.size,
-                CudaContext.HEAD_WORDS: plan.head,
+                CudaContext.HEAD_WORDS: plan.layout.size,
                 CudaContext.HEAD_VOTES: plan.offset_of(Context.VOTES_AT) // 8,
                 CudaContext.HEAD_SPIKES: plan.offset_of(Context.SPIKES_AT) // 8,
             }
@@ -124,7 +124,7 @@ class CudaDecider:
         longest = np.maximum.accumulate(passes)
         slots = np.maximum(np.maximum.accumulate(events) + model.size, self._room.slots)
         each = _PASS_BYTES * longest + _SLOT_BYTES * slots + _STEP_BYTES * self._room.steps
-        each += 8 * self._plan.head
+        each += 8 * self._plan.layout.size
         total = each * np.arange(1, samples.size + 1)
         total += np.cumsum(_EVENT_BYTES * events + decay * passes)
         return max(1, int(np.searchsorted(total, _CHUNK_BYTES, "right")))
@@ -149,7 +149,7 @@ class CudaDecider:
             except NeuroasyncError as error:
                 self._errors[k] = error
             else:
-                self._decisions[k] = decision_of(self._plan, heads[n], wall_s, self._classes)
+                self._decisions[k] = decision_of(self._plan.layout, heads[n], wall_s, self._classes)
         overflowed = status[:, Status.CODE] == 1
         if overflowed.any():
             needed = status[overflowed].max(0)
@@ -168,7 +168,7 @@ class CudaDecider:
         def ints(*shape: int) -> torch.Tensor:
             return torch.zeros(shape, dtype=torch.int32, device=device)
 
-        heads = torch.zeros((size, self._plan.head), dtype=torch.int64, device=device)
+        heads = torch.zeros((size, self._plan.layout.size), dtype=torch.int64, device=device)
         status = ints(size, STATUS_COLUMNS)
         entries = self._network | tables.entries
         entries |= {
