@@ -32,6 +32,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.environment import describe
 from bench.snntorch_classifier import Task, train_snntorch
 from neuroasync import SpikeTrains, parse_topology
 from neuroasync.datasets import Dataset
@@ -199,7 +200,7 @@ def main(args: Sequence[str] | None = None) -> None:
         for result in measure(CASES[name], given.data, range(given.seeds))
     ]
     if given.json:
-        print(json.dumps([asdict(result) for result in results]))
+        print(json.dumps({"environment": describe(), "results": [asdict(r) for r in results]}))
         return
     print("| data set | model | accuracy, % | hidden spikes | setting (of how many) |")
     print("| --- | --- | ---: | ---: | --- |")

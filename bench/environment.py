@@ -14,6 +14,7 @@ __all__ = ["describe"]
 
 _PACKAGES: Final = (
     "numpy", "numba", "uvloop", "torch", "snntorch", "norse", "spikingjelly", "sinabs", "pyperf",
+    "scikit-learn",
 )  # fmt: skip
 _KEYS: Final = (
     "cpu_model_name", "cpu_count", "cpu_affinity", "cpu_freq", "cpu_config", "load_avg_1min",

@@ -19,6 +19,7 @@ from neuroasync.runtime.network import Network
 __all__ = ["BatchDecider"]
 
 _REQUIRED: Final = ("number", "t_us", "index")
+_ADDED: Final = ("decided_label", "votes", "stopped", "spikes", "steps", "rounds")
 
 
 class BatchDecider:
@@ -31,7 +32,7 @@ class BatchDecider:
     - ``t_us``, ``index``: times, µs, and input indices of its events, one list per sample.
     - ``value``, optional: what each event delivers, one list per sample; null if all are spikes.
 
-    All columns stay, and these are added:
+    All columns stay, and these are added, which the batch must not have:
 
     - ``decided_label``: i64, class of the decision, or -1 for none.
     - ``votes``: i64[classes], output spikes of each class.
@@ -78,7 +79,8 @@ class BatchDecider:
         Raises:
             TypeError: the batch has another format.
             ValueError: an event comes at or after ``duration_us``.
-            EventsError: a column is missing, or events are not valid for this network.
+            EventsError: a column is missing or would be overwritten, or events are not valid for
+                this network.
             ForwardStepLimitError, LimitError: a sample exceeded a limit.
         """
         if not isinstance(batch, Mapping):
@@ -90,6 +92,10 @@ class BatchDecider:
             raise EventsError(
                 f"the batch must have the columns {', '.join(_REQUIRED)}, but has no {missing[0]}; "
                 f"it has {', '.join(batch)}"
+            )
+        if taken := [name for name in _ADDED if name in batch]:
+            raise EventsError(
+                f"the batch has a column {taken[0]}, which the decisions would overwrite; rename it"
             )
         decisions = asyncio.run(self._decide(batch))
         labels = [-1 if d.label is None else d.label for d in decisions]

@@ -27,8 +27,8 @@ Source of the last: Cramer et al., The Heidelberg spiking data sets for the syst
 spiking neural networks, IEEE TNNLS 33 (2022), arXiv 1910.07407, as the loss over the maximum.
 
 The spike penalty of the sample is the sum over the hidden populations of max(0, r - target)**2,
-where r is the population's mean number of spikes per pass; in a population of more than 64 neurons,
-that of 64 of them. Both losses are means over the samples of a batch.
+where r is the population's mean number of spikes per pass, scaled to 64 neurons if the population
+has more. Both losses are means over the samples of a batch.
 """
 
 from collections.abc import Mapping
@@ -218,8 +218,8 @@ def spike_penalty(
 ) -> Tensor:
     """Return the squared excess of the hidden populations' spikes, averaged over the samples.
 
-    A population of more than 64 neurons, such as a convolutional one, may fire as many spikes as
-    its size is larger.
+    A population of more than 64 neurons, such as a convolutional one, may fire more spikes, in
+    proportion to its size.
 
     Args:
         spikes: f32[B, T, P], spikes of each population in each pass.

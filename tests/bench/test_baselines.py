@@ -63,7 +63,9 @@ def test_setting_is_chosen_on_the_validation_samples_of_the_first_seed(monkeypat
     monkeypatch.setattr(baselines, "CASES", {"digits": replace(CASES["digits"], max_measured=100)})
     monkeypatch.delenv("NEUROASYNC_DATA", raising=False)
     baselines.main(["digits", "--seeds", "2", "--json"])
-    (result,) = json.loads(capsys.readouterr().out)
+    printed = json.loads(capsys.readouterr().out)
+    (result,) = printed["results"]
+    assert "python_version" in printed["environment"]
     assert trained == [("good", 0), ("bad", 0), ("good", 1)]
     assert (result["setting"], result["accuracy"]) == ("good (2)", [0.5, 0.5])
 

@@ -137,6 +137,8 @@ def test_bad_batches_are_named_in_the_error(cluster):
     without = {name: batch[name] for name in ("number", "t_us")}
     with pytest.raises(na.EventsError, match=r"has no index; it has number, t_us$"):
         decide(without)
+    with pytest.raises(na.EventsError, match=r"has a column votes, which the decisions would over"):
+        decide(batch | {"votes": np.zeros(3)})
     for numbers in (np.arange(3.0), np.array([0, None, 2]), np.arange(-1, 2)):
         with pytest.raises(na.EventsError, match="`number` must have integers of at least 0"):
             decide(batch | {"number": numbers})

@@ -120,7 +120,8 @@ class Recording:
             name: read_only(name, array, types.get(name, np.int64), 1 + (name == "votes"))
             for name, array in self.arrays()
         }
-        check_recording(arrays, self.info.neurons, self.info.inputs, self.info.classes)
+        info = self.info
+        check_recording(arrays, info.neurons, info.inputs, info.classes, info.has_turns)
         for name, array in arrays.items():
             object.__setattr__(self, name, array)
 

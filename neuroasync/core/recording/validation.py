@@ -87,7 +87,7 @@ def read_only(name: str, values: object, dtype: type[np.generic], ndim: int = 1)
 
 
 def check_recording(
-    arrays: Mapping[str, NDArray[Any]], neurons: int, inputs: int, classes: int
+    arrays: Mapping[str, NDArray[Any]], neurons: int, inputs: int, classes: int, has_turns: bool
 ) -> None:
     """Check that the arrays of a recording fit each other.
 
@@ -96,6 +96,7 @@ def check_recording(
         neurons: number of neurons of the network.
         inputs: size of the network's input.
         classes: number of neurons of the output population.
+        has_turns: whether populations had turns (layer-sync).
 
     Raises:
         RecordingError: they do not. The message names the array.
@@ -116,7 +117,7 @@ def check_recording(
     _check_max("delivered_origin", arrays["delivered_origin"], neurons + inputs - 1)
     _check_order(arrays, SPIKE_ARRAYS[:3], strict="neuron")
     _check_order(arrays, DELIVERY_ARRAYS[:3])
-    _check_turns(arrays)
+    _check_turns(arrays, has_turns)
     for sample, pass_, *_ in (SPIKE_ARRAYS, DELIVERY_ARRAYS):
         _check_max(sample, arrays[sample], samples - 1)
         passes = arrays["passes"][arrays[sample]]
@@ -146,10 +147,12 @@ def _check_values(arrays: Mapping[str, NDArray[Any]]) -> None:
         _check_lengths(arrays, ("input_index", "input_value"))
 
 
-def _check_turns(arrays: Mapping[str, NDArray[Any]]) -> None:
+def _check_turns(arrays: Mapping[str, NDArray[Any]], has_turns: bool) -> None:
     """Check that all spikes of a step follow a silent turn, or none: they have the same turn."""
     if TURN_ARRAY not in arrays:
         return
+    if not has_turns:
+        raise RecordingError(f"`{TURN_ARRAY}` is for recordings under layer-sync only")
     _check_lengths(arrays, ("sample", TURN_ARRAY))
     is_same_step = np.ones(max(arrays["sample"].size - 1, 0), bool)
     for name in SPIKE_ARRAYS[:3]:

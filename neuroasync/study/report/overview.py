@@ -198,9 +198,9 @@ def _early(rows: Sequence[tuple[CaseResults, EarlyRow]]) -> Table:
             percent(row.accuracy),
             points(row.change),
             counted(row.rounds),
-            f"{100 * row.rounds_share:.0f} %",
+            share(row.rounds, row.of_rounds),
             counted(row.spikes),
-            f"{100 * row.spikes_share:.0f} %",
+            share(row.spikes, row.of_spikes),
         ]
         for results, row in rows
     ]

@@ -6,7 +6,7 @@ network under layer-sync. A comparison with a baseline that is not stopped would
 with what the rule alone saves.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from neuroasync.metrics.mean import Mean
@@ -29,9 +29,8 @@ class EarlyRow:
         mode: How it ran.
         accuracy: Accuracy.
         change: Accuracy minus that of the baseline, paired by seed.
-        rounds: Mean number of rounds.
-        spikes: Mean number of spikes.
-        rounds_share, spikes_share: These numbers, as shares of the baseline's.
+        rounds, spikes: Mean numbers of rounds and of spikes.
+        of_rounds, of_spikes: Those of the baseline.
     """
 
     training: Training
@@ -40,8 +39,8 @@ class EarlyRow:
     change: Mean
     rounds: Mean
     spikes: Mean
-    rounds_share: float
-    spikes_share: float
+    of_rounds: Mean
+    of_spikes: Mean
 
 
 def early_rows(results: CaseResults) -> Iterator[EarlyRow]:
@@ -52,16 +51,15 @@ def early_rows(results: CaseResults) -> Iterator[EarlyRow]:
     for training, mode in compared_networks(results):
         runs = _chosen(results, training, mode)
         pairs = zip(runs, baseline, strict=True)
-        rounds, spikes = _mean(runs, _rounds), _mean(runs, _spikes)
         yield EarlyRow(
             training=training,
             mode=mode,
             accuracy=Mean.of(run.accuracy for run in runs),
             change=Mean.of(run.accuracy - other.accuracy for run, other in pairs),
-            rounds=rounds,
-            spikes=spikes,
-            rounds_share=rounds.value / _mean(baseline, _rounds).value,
-            spikes_share=spikes.value / _mean(baseline, _spikes).value,
+            rounds=Mean.of(run.rounds_per_sample for run in runs),
+            spikes=Mean.of(run.spikes_per_sample for run in runs),
+            of_rounds=Mean.of(run.rounds_per_sample for run in baseline),
+            of_spikes=Mean.of(run.spikes_per_sample for run in baseline),
         )
 
 
@@ -71,15 +69,3 @@ def _chosen(results: CaseResults, training: Training, mode: Mode) -> list[RunRec
         next(run for run in runs if run.chosen_within_a_point)
         for runs in results.by_rule(training, mode)
     ]
-
-
-def _mean(runs: list[RunRecord], value: Callable[[RunRecord], float]) -> Mean:
-    return Mean.of(map(value, runs))
-
-
-def _rounds(run: RunRecord) -> float:
-    return run.rounds_per_sample
-
-
-def _spikes(run: RunRecord) -> float:
-    return run.spikes_per_sample

@@ -1,5 +1,6 @@
 """A decision states its margin and its calibrated confidence, in one line and as a chart."""
 
+import pickle
 import re
 from xml.etree import ElementTree
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import neuroasync as na
+from neuroasync.core.engine.decision import PackedDecisions
 from neuroasync.core.formats.bundle_calibration import Calibration
 
 RANDOM = na.PolicySpec("random", 2)
@@ -104,3 +106,15 @@ def test_the_chart_of_votes_is_valid_escaped_and_bounded():
     assert len(many) < 5000
     assert "and 99988 classes" in many
     assert len(re.findall("<rect", many)) == 12
+
+
+async def test_packed_decisions_are_unpacked_as_they_were():
+    async with na.Network.load("unlayered") as network:
+        decisions = await network.decide_all(na.shipped.shipped_spikes()[:5])
+    decisions[0].label  # a field that was read before
+    packed = pickle.loads(pickle.dumps(PackedDecisions.of(decisions)))
+    again = packed.unpack()
+    assert again == decisions
+    fields = ("class_name", "wall_s", "calibrations", "confidence")
+    for name in fields:
+        assert [getattr(d, name) for d in again] == [getattr(d, name) for d in decisions]

@@ -211,19 +211,26 @@ def test_recordings_of_damaged_arrays_are_valid_or_rejected(tmp_path):
         ),
         (
             "after_silent_turn",
-            [0, 1, 0, 0, 0, 0],
-            r"`after_silent_turn\[1\]` must be equal for all spikes of a step, got True",
-        ),
-        (
-            "after_silent_turn",
-            [0],
-            r"`after_silent_turn` must be of the same length as `sample` \(6\), got length 1",
+            [0] * 6,
+            "`after_silent_turn` is for recordings under layer-sync only",
         ),
     ],
 )
 def test_arrays_that_do_not_fit_each_other_are_rejected(field, values, message):
     with pytest.raises(RecordingError, match=f"^{message}"):
         replace(relay_recording(), **{field: np.array(values)})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([0, 1, 0, 0, 0, 0], r"`after_silent_turn\[1\]` must be equal for all spikes of a step"),
+        ([0], r"`after_silent_turn` must be of the same length as `sample` \(6\), got length 1"),
+    ],
+)
+def test_silent_turns_that_do_not_fit_the_spikes_are_rejected(values, message):
+    with pytest.raises(RecordingError, match=f"^{message}"):
+        replace(relay_recording(LayerSync()), after_silent_turn=np.array(values))
 
 
 @pytest.mark.parametrize(

@@ -47,11 +47,13 @@ def test_networks_are_compared_with_the_layered_one_and_its_rule():
     ]  # fmt: skip
     first = rows[0]
     assert (first.accuracy.value, first.rounds.value, first.spikes.value) == (0.625, 20.0, 100.0)
-    assert (first.change, first.rounds_share, first.spikes_share) == (Mean(0.0, 0.0), 1.0, 1.0)
+    assert (first.change, first.of_rounds, first.of_spikes) == (
+        Mean(0.0, 0.0), first.rounds, first.spikes,
+    )  # fmt: skip
     last = rows[2]
     assert (last.accuracy.value, last.rounds.value, last.spikes.value) == (0.6875, 10.0, 50.0)
     assert last.change.value == ((0.875 - 0.75) + (0.5 - 0.5)) / 2
-    assert (last.rounds_share, last.spikes_share) == (0.5, 0.5)
+    assert (last.of_rounds, last.of_spikes) == (first.rounds, first.spikes)
 
 
 def test_without_a_layered_network_there_are_no_rows():
