@@ -1,4 +1,4 @@
-"""Decisions on data sets, and studies, on the workers of a Ray cluster; needs the extra ``ray``.
+"""Decisions, studies, training and serving on a Ray cluster. This package needs the extra ``ray``.
 
 Ray starts the workers, moves the data and repeats what a lost worker did. A sample's seed depends
 on nothing but its number, so that the decisions are those of :meth:`neuroasync.Network.decide_all`,

@@ -2,9 +2,10 @@
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, Self, Unpack
+from typing import TYPE_CHECKING, Final, NoReturn, Self, Unpack
 
 import ray
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from neuroasync.train.recipes.training import OnBatch
 
 __all__ = ["Cluster"]
+
+_MAX_CONNECT_S: Final = 10.0
+"""How long the machine of a cluster may take to accept a connection, s."""
 
 
 class Cluster:
@@ -242,6 +246,7 @@ class Cluster:
 
     def _connect(self) -> None:
         if self._address != "local":
+            _check_reachable(self._address)
             ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
             return
         # A local cluster is private: it opens no dashboard and sends no usage statistics.
@@ -253,3 +258,10 @@ class Cluster:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
+
+
+def _check_reachable(address: str) -> None:
+    """Raise OSError if nothing answers at ``HOST:PORT``; Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), _MAX_CONNECT_S).close()

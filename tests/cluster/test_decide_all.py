@@ -4,6 +4,7 @@ import asyncio
 import copy
 import os
 import signal
+import socket
 from contextlib import suppress
 from pathlib import Path
 
@@ -220,3 +221,12 @@ def test_a_cluster_cannot_be_copied():
 def test_invalid_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Cluster(**arguments)
+
+
+def test_a_port_at_which_nothing_answers_is_an_error_at_once(monkeypatch):
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(ClusterError, match=f"^cannot connect to the Ray cluster '{address}': "):
+            Cluster(address).__enter__()
