@@ -80,7 +80,7 @@ class RemoteSession:
 
         Raises:
             EventsError, LimitError: as for :meth:`neuroasync.Session.send`.
-            ClusterError: replicas were lost too often.
+            ClusterError: replicas were lost too often, or one failed in another way.
             ClosedError: the session is closed.
         """
         await self._run(events, False, False)

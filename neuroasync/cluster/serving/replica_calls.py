@@ -35,7 +35,6 @@ ever."""
 _PAUSE_S: Final = 0.05
 """Time before the second repetition, s. It doubles each time; the first one follows at once."""
 
-
 _MAX_RELEASES: Final = 10_000
 """Maximum number of releases that wait for a replica."""
 
@@ -66,7 +65,7 @@ class ReplicaCalls:
         Cancellation: safe; the replica abandons the sample.
 
         Raises:
-            ClusterError: replicas were lost too often.
+            ClusterError: replicas were lost too often, or one failed in another way.
             Exception: as for :meth:`neuroasync.Network.decide`.
         """
         decision: Decision = await self._call(
@@ -83,7 +82,7 @@ class ReplicaCalls:
             The reply. None if the replica does not have the sample, or not in this state.
 
         Raises:
-            ClusterError: replicas were lost too often.
+            ClusterError: replicas were lost too often, or one failed in another way.
             Exception: as for :class:`neuroasync.Session`.
         """
         reply: Reply | None = await self._call(
@@ -129,7 +128,7 @@ class ReplicaCalls:
                 response.cancel()
                 raise
             except (RayError, RayServeException) as error:
-                # An error of the replica's code may have any other base.
+                # An error in the code of a replica is a RayTaskError, and may be any other as well.
                 if isinstance(error, _LOSSES) and not isinstance(error, RayTaskError):
                     lost = error
                     continue
@@ -138,9 +137,9 @@ class ReplicaCalls:
             if isinstance(result, Failure):
                 raise result.exception()
             return result
-        log.error("a sample was lost %d times", _MAX_ATTEMPTS, exc_info=lost)
+        log.error("a replica was lost in each of %d attempts", _MAX_ATTEMPTS, exc_info=lost)
         raise ClusterError(
-            f"the sample was lost {_MAX_ATTEMPTS} times, each time with the replica that ran it"
+            f"the replica of the sample was lost in each of {_MAX_ATTEMPTS} attempts"
         ) from lost
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import neuroasync as na
 from neuroasync import Network, SpikeTrain
-from neuroasync.cluster.serving import journal, running_sample
+from neuroasync.cluster.serving import journal, replica_calls, running_sample
 from neuroasync.cluster.serving.replica import Replica
 from neuroasync.cluster.serving.steps import Reply
 from neuroasync.messages import EventMessage, format_events
@@ -216,6 +216,17 @@ async def test_watched_sample_that_is_decided_needs_no_room_in_the_journal(monke
     ):
         assert (await watched(session, [sample()]))[-1].is_final
         assert len(pool.calls) == 1
+
+
+async def test_few_releases_wait_for_a_replica(monkeypatch, no_leaks):
+    monkeypatch.setattr(replica_calls, "_MAX_RELEASES", 1)
+    async with serving() as (pool, network):
+        sessions = [network.session() for _ in range(3)]
+        for session in sessions:
+            await session.send(chunks()[0])
+        for session in sessions:
+            session.close()
+        await wait_until(lambda: pool.samples == 2)
 
 
 async def test_network_is_closed_even_if_that_is_cancelled(no_leaks):
