@@ -1,13 +1,19 @@
 """Replicas in this process, which a test can lose at any call."""
 
 import asyncio
+import contextlib
 import pickle
 
-from ray.exceptions import ActorDiedError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, RaySystemError
 
+from neuroasync import Network
 from neuroasync.cluster.serving.remote_network import RemoteNetwork
 from neuroasync.cluster.serving.replica import Replica
 from neuroasync.cluster.serving.replica_calls import ReplicaCalls
+from tests.helpers.asgi_client import split
+from tests.helpers.small_networks import chain, sample
+
+BUNDLE = chain()
 
 
 class ReplicaPool:
@@ -17,7 +23,9 @@ class ReplicaPool:
         network: the network, which is not open.
         size: number of replicas.
         faults: what happens to the calls with these numbers: the replica dies ``"before"`` it runs
-            the call, or ``"after"`` that, or ``"amid"`` it, once it has begun to wait.
+            the call, or ``"after"`` that, or ``"amid"`` it, once it has begun to wait. Or the
+            replica is ``"unavailable"``: it still runs the call, but the caller gets an error. Or
+            the result is ``"unreadable"``.
     """
 
     def __init__(self, network, size=2, faults=None, max_samples=100):
@@ -25,6 +33,7 @@ class ReplicaPool:
         self._max_samples = max_samples
         self._faults = faults or {}
         self._lost = []
+        self._unanswered = []
         self.replicas = []
         self.size = size
         self.calls = []
@@ -37,6 +46,7 @@ class ReplicaPool:
     async def __aexit__(self, *_):
         for replica in self.replicas + self._lost:
             await replica._networks["net"].close()
+        await asyncio.gather(*self._unanswered)
 
     async def _new(self):
         replica = Replica(pickle.loads(self._pickled), self._max_samples)
@@ -82,6 +92,11 @@ class ReplicaPool:
                 work.cancel()
                 await asyncio.wait((work,))
                 raise ActorDiedError
+            if fault == "unavailable":
+                self._unanswered.append(work)
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                raise ActorUnavailableError("10.0.0.1", None)
             result = await work
         except asyncio.CancelledError:
             work.cancel()
@@ -89,6 +104,8 @@ class ReplicaPool:
         if fault == "after":
             await self.lose(replica)
             raise ActorDiedError
+        if fault == "unreadable":
+            raise RaySystemError("10.0.0.1")
         return pickle.loads(pickle.dumps(result))
 
 
@@ -117,3 +134,40 @@ class _Response:
 
     def cancel(self):
         self._task.cancel()
+
+
+def chunks(seed=1):
+    """Return a sample in three chunks."""
+    return split(sample(seed=seed), (20, 40))
+
+
+@contextlib.asynccontextmanager
+async def serving(**options):
+    """Yield replicas, and the network that runs on them."""
+    async with ReplicaPool(Network(BUNDLE), **options) as pool, pool.network() as network:
+        yield pool, network
+
+
+async def decision_on(train, number=0):
+    """Return the decision of one process."""
+    async with Network(BUNDLE) as network:
+        return (await network.decide_all([train], seed=0, first=number))[0]
+
+
+async def arriving(parts):
+    """Yield the chunks of a sample."""
+    for chunk in parts:
+        yield chunk
+
+
+async def watched(session, parts=None):
+    """Return all decisions of a watched sample."""
+    async with contextlib.aclosing(session.watch(arriving(parts or chunks()))) as decisions:
+        return [decision async for decision in decisions]
+
+
+async def in_chunks(session):
+    """Return the decision of a sample that is sent in chunks."""
+    for chunk in chunks()[:2]:
+        await session.send(chunk)
+    return await session.decide(chunks()[2])

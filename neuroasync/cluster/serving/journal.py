@@ -1,4 +1,4 @@
-"""What a gateway keeps of a sample until it is decided, so that another replica can continue it."""
+"""The journal of a sample, from which another replica can continue it."""
 
 from typing import Final
 
@@ -25,17 +25,17 @@ class Journal:
     that takes over has few events to run again, and most steps need no snapshot.
 
     Attributes:
-        position: number of chunks that were sent in all.
-        told: number of provisional decisions that were returned.
+        position: number of steps that were run in all.
+        decisions: number of provisional decisions that were returned.
     """
 
-    __slots__ = ("_bytes", "_chunks", "_snapshot", "position", "told")
+    __slots__ = ("_bytes", "_chunks", "_snapshot", "decisions", "position")
 
     def __init__(self) -> None:
         self._snapshot: bytes | None = None
         self._chunks: list[SpikeTrain] = []
         self._bytes = 0
-        self.position = self.told = 0
+        self.position = self.decisions = 0
 
     @property
     def wants_snapshot(self) -> bool:
@@ -44,7 +44,7 @@ class Journal:
         return self._bytes > min(worth, _MAX_BYTES // 2)
 
     def start(self, options: SampleOptions, is_watched: bool) -> SampleStart:
-        """Return what another replica needs to continue."""
+        """Return the state from which another replica can continue."""
         return SampleStart(options, is_watched, self._snapshot, tuple(self._chunks))
 
     def add(self, chunk: SpikeTrain, snapshot: bytes | None) -> None:

@@ -43,14 +43,22 @@ class RemoteNetwork:
         return self._network.settings
 
     async def __aenter__(self) -> Self:
-        """Open the copy of the network."""
+        """Open the copy of the network.
+
+        Cancellation: safe; the network is not open.
+        """
         await self._network.open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close the copy of the network, and end calls that nothing waits for."""
-        await self._calls.close()
-        await self._network.close()
+        """End calls that nothing waits for, and close the copy of the network.
+
+        Cancellation: the network is closed nevertheless.
+        """
+        try:
+            await self._calls.close()
+        finally:
+            await self._network.close()
 
     async def decide(
         self,

@@ -7,7 +7,7 @@ from typing import Any, Final, Self, TypeVar
 
 from neuroasync.cluster.serving.journal import Journal
 from neuroasync.cluster.serving.replica_calls import ReplicaCalls
-from neuroasync.cluster.serving.steps import Reply, SampleOptions, Step
+from neuroasync.cluster.serving.steps import Reply, SampleOptions, SampleStep
 from neuroasync.cluster.tasks import ClusterError
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import SpikeTrain
@@ -80,7 +80,7 @@ class RemoteSession:
 
         Raises:
             EventsError, LimitError: as for :meth:`neuroasync.Session.send`.
-            ClusterError: replicas were lost too often.
+            ClusterError: replicas were lost too often, or one failed in another way.
             ClosedError: the session is closed.
         """
         await self._run(events, False, False)
@@ -119,6 +119,11 @@ class RemoteSession:
 
         The provisional decisions of a chunk are yielded together.
 
+        Cancellation: the sample is abandoned.
+
+        Args:
+            events: source of the chunks of the sample, in order of time.
+
         Raises:
             EventsError, LimitError, ValueError: as for :meth:`neuroasync.Session.watch`.
             ClusterError, ClosedError: as for :meth:`send`.
@@ -154,22 +159,22 @@ class RemoteSession:
         is_new = self._journal is None
         journal = self._journal = self._journal or Journal()
         try:
-            reply, told = await self._interruptible(
+            reply, returned = await self._interruptible(
                 self._advance(journal, chunk, is_last, is_watched, is_new)
             )
-            if not is_last and chunk is not None:
+            decisions = reply.decisions[returned:]
+            if reply.is_final:
+                # The replica has forgotten the sample already.
+                self._sample += 1
+                self._begin()
+                return decisions
+            if chunk is not None:
                 journal.add(chunk, reply.snapshot)
         except BaseException:
             self._abandon()
             raise
-        decisions = reply.decisions[told:]
-        if decisions and decisions[-1].is_final:
-            # The replica has forgotten the sample already.
-            self._sample += 1
-            self._begin()
-        else:
-            journal.told += len(decisions)
-            self._is_decided, self._waiting_events = reply.is_decided, reply.waiting_events
+        journal.decisions += len(decisions)
+        self._is_decided, self._waiting_events = reply.is_decided, reply.waiting_events
         return decisions
 
     async def _advance(
@@ -187,13 +192,14 @@ class RemoteSession:
         """
         for _ in range(_MAX_MOVES):
             start = journal.start(self._options, is_watched) if begins else None
-            step = Step(
+            step = SampleStep(
                 self._name, self._sample, journal.position, chunk, is_last,
                 journal.wants_snapshot, start,
             )  # fmt: skip
             reply = await self._calls.run(step)
-            if reply is not None:
-                return reply, journal.told if begins else 0
+            # A last step without a final decision has not run on the whole sample.
+            if reply is not None and (reply.is_final or not is_last):
+                return reply, journal.decisions if begins else 0
             begins = True
         raise ClusterError("the replicas do not keep the sample; they may have too little memory")
 

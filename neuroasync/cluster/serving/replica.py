@@ -1,13 +1,12 @@
 """A replica: it holds the networks, and runs samples for the gateway."""
 
-import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Mapping
 from typing import Final, TypeVar
 
 from neuroasync.cluster.serving.running_sample import RunningSample
-from neuroasync.cluster.serving.steps import Reply, SampleOptions, Step
+from neuroasync.cluster.serving.steps import Reply, SampleOptions, SampleStep
 from neuroasync.cluster.tasks import Failure
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import SpikeTrain
@@ -30,7 +29,8 @@ class Replica:
 
     Args:
         networks: the networks by name, which are not open.
-        max_samples: maximum number of samples in chunks; those used least recently are forgotten.
+        max_samples: number of samples in chunks from which another one replaces the sample that has
+            waited longest for its next chunk. Samples that run are not replaced.
     """
 
     def __init__(self, networks: Mapping[str, Network], max_samples: int) -> None:
@@ -53,9 +53,8 @@ class Replica:
 
     async def check_health(self) -> None:
         """Forget samples that have waited too long. Ray Serve calls this regularly."""
-        now_s = asyncio.get_running_loop().time()
         for name, sample in tuple(self._samples.items()):
-            if now_s - sample.used_s > _MAX_IDLE_S:
+            if sample.idle_s > _MAX_IDLE_S:
                 self._forget(name)
 
     async def decide(
@@ -70,7 +69,7 @@ class Replica:
             network.decide(events, seed=seed, max_cpu_s=options.max_cpu_s, **options.run)
         )
 
-    async def run(self, step: Step) -> Reply | Failure | None:
+    async def run(self, step: SampleStep) -> Reply | Failure | None:
         """Run a step of a sample in chunks. Return None if it is not the next one of its sample.
 
         Cancellation: the sample is forgotten.
@@ -86,32 +85,40 @@ class Replica:
         if running is not None and running.number == sample:
             self._forget(session)
 
-    async def _run(self, step: Step) -> Reply | None:
+    async def _run(self, step: SampleStep) -> Reply | None:
         name = step.session
         if step.start is not None:
             self._forget(name)
             network = self._networks[step.start.options.network]
+            self._make_room()
             sample = RunningSample(network, step.sample, step.position, step.start)
             self._samples[name] = sample
-            if len(self._samples) > self._max_samples:
-                self._forget(next(iter(self._samples)))
         else:
-            found = self._samples.get(name)
-            if found is None or not found.expects(step):
+            known = self._samples.get(name)
+            if known is None or not known.expects(step):
                 return None
-            sample = found
-            self._samples.move_to_end(name)
+            sample = known
         has_ended = True
         try:
             reply = await sample.run(step)
-            has_ended = bool(reply.decisions) and reply.decisions[-1].is_final
+            has_ended = reply.is_final
         except ClosedError:
             return None  # the sample was forgotten while it ran
         finally:
             # Meanwhile, the gateway may have begun the sample again.
-            if has_ended and self._samples.get(name) is sample:
-                self._forget(name)
+            if self._samples.get(name) is sample:
+                if has_ended:
+                    self._forget(name)
+                else:
+                    self._samples.move_to_end(name)
         return reply
+
+    def _make_room(self) -> None:
+        """Forget samples that wait for their next chunk until another one may begin."""
+        waiting = [name for name, sample in self._samples.items() if not sample.is_running]
+        excess = len(self._samples) - self._max_samples + 1
+        for name in waiting[: max(excess, 0)]:
+            self._forget(name)
 
     def _forget(self, session: str) -> None:
         sample = self._samples.pop(session, None)
@@ -124,8 +131,21 @@ async def _caught(work: Awaitable[Result]) -> Result | Failure:
     try:
         return await work
     except (NeuroasyncError, ValueError) as error:
-        return Failure(error)
+        return Failure(_portable(error))
     except Exception as error:
-        # The code of a user may raise anything, which the gateway may not be able to import.
         log.exception("a decision failed")
         return Failure(RuntimeError(f"{type(error).__name__} in a replica; see its log"))
+
+
+def _portable(error: NeuroasyncError | ValueError) -> Exception:
+    """Return the error as one that the gateway can import, with the same text and notes."""
+    # The code of a user may raise a subclass, and may attach anything to it.
+    kind = next(
+        base
+        for base in type(error).__mro__
+        if base is ValueError or base.__module__ == NeuroasyncError.__module__
+    )
+    portable: Exception = kind(str(error))
+    for note in getattr(error, "__notes__", ()):
+        portable.add_note(note)
+    return portable

@@ -1,20 +1,32 @@
 """Calls of the replicas, which are repeated when a replica is lost."""
 
 import asyncio
-import contextlib
 import contextvars
+import logging
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from ray.exceptions import RayError, RayTaskError, TaskCancelledError
+from ray.exceptions import (
+    NodeDiedError,
+    ObjectLostError,
+    OutOfMemoryError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+)
 from ray.serve.exceptions import RayServeException
 
-from neuroasync.cluster.serving.steps import Reply, SampleOptions, Step
+from neuroasync.cluster.serving.steps import Reply, SampleOptions, SampleStep
 from neuroasync.cluster.tasks import ClusterError, Failure
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import SpikeTrain
 
 __all__ = ["ReplicaCalls", "ReplicaHandle"]
+
+log: Final = logging.getLogger("neuroasync.serve")
+
+_LOSSES: Final = (RayActorError, NodeDiedError, OutOfMemoryError, ObjectLostError)
+"""Errors after which a call is sent again: the replica was lost, or its result."""
 
 _MAX_ATTEMPTS: Final = 10
 """How often a call is sent. A sample that ends its replica each time must not end all of them for
@@ -22,6 +34,9 @@ ever."""
 
 _PAUSE_S: Final = 0.05
 """Time before the second repetition, s. It doubles each time; the first one follows at once."""
+
+_MAX_RELEASES: Final = 10_000
+"""Maximum number of releases that wait for a replica."""
 
 
 class ReplicaHandle(Protocol):
@@ -50,7 +65,7 @@ class ReplicaCalls:
         Cancellation: safe; the replica abandons the sample.
 
         Raises:
-            ClusterError: replicas were lost too often.
+            ClusterError: replicas were lost too often, or one failed in another way.
             Exception: as for :meth:`neuroasync.Network.decide`.
         """
         decision: Decision = await self._call(
@@ -58,7 +73,7 @@ class ReplicaCalls:
         )
         return decision
 
-    async def run(self, step: Step) -> Reply | None:
+    async def run(self, step: SampleStep) -> Reply | None:
         """Run a step of a sample.
 
         Cancellation: safe; the replica abandons the sample.
@@ -67,7 +82,7 @@ class ReplicaCalls:
             The reply. None if the replica does not have the sample, or not in this state.
 
         Raises:
-            ClusterError: replicas were lost too often.
+            ClusterError: replicas were lost too often, or one failed in another way.
             Exception: as for :class:`neuroasync.Session`.
         """
         reply: Reply | None = await self._call(
@@ -77,6 +92,8 @@ class ReplicaCalls:
 
     def release(self, session: str, sample: int) -> None:
         """Tell the replica of a session to forget a sample, without waiting for that."""
+        if len(self._releases) == _MAX_RELEASES:
+            return  # a replica forgets the sample by itself if it does not get this call
         task = asyncio.create_task(self._release(session, sample))
         self._releases.add(task)
         task.add_done_callback(self._releases.discard)
@@ -91,10 +108,13 @@ class ReplicaCalls:
         await asyncio.gather(*self._releases, return_exceptions=True)
 
     async def _release(self, session: str, sample: int) -> None:
-        # A replica forgets the sample by itself if it does not get this call.
-        with contextlib.suppress(RayError, RayServeException):
+        try:
             replica = self._handle.options(session_id=session)
             await _send(replica, lambda replica: replica.release.remote(session, sample))
+        except (RayError, RayServeException):
+            pass  # a replica that lives forgets the sample by itself
+        except Exception:
+            log.exception("a replica cannot be told to forget a sample")
 
     async def _call(self, session: str, send: Callable[[Any], Any]) -> Any:
         replica = self._handle.options(session_id=session)
@@ -107,17 +127,19 @@ class ReplicaCalls:
             except asyncio.CancelledError:
                 response.cancel()
                 raise
-            except (RayTaskError, TaskCancelledError, RayServeException) as error:
-                raise ClusterError(f"a replica cannot be used: {_first_line(error)}") from error
-            except RayError as error:  # the replica was lost, or its result
-                lost = error
-                continue
+            except (RayError, RayServeException) as error:
+                # An error in the code of a replica is a RayTaskError, and may be any other as well.
+                if isinstance(error, _LOSSES) and not isinstance(error, RayTaskError):
+                    lost = error
+                    continue
+                log.exception("a replica cannot be used")
+                raise ClusterError("a replica failed; see the log of the server") from error
             if isinstance(result, Failure):
                 raise result.exception()
             return result
+        log.error("a replica was lost in each of %d attempts", _MAX_ATTEMPTS, exc_info=lost)
         raise ClusterError(
-            f"the sample was sent to {_MAX_ATTEMPTS} replicas, which were all lost: "
-            f"{_first_line(lost)}"
+            f"the replica of the sample was lost in each of {_MAX_ATTEMPTS} attempts"
         ) from lost
 
 
@@ -126,8 +148,3 @@ def _send(replica: Any, send: Callable[[Any], Any]) -> Any:
     # In the context of a request, Ray Serve gives all calls the identifier of the request. Its
     # router then confuses those that wait at the same time, and never sends one of them.
     return contextvars.Context().run(send, replica)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -1,12 +1,14 @@
-"""A sample that a replica has begun and whose next chunk has not arrived."""
+"""A sample that a replica has begun and that has not ended."""
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, Sequence
 
-from neuroasync.cluster.serving.steps import Reply, SampleStart, Step
+from neuroasync.cluster.serving.steps import Reply, SampleStart, SampleStep
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.errors import ClosedError
 from neuroasync.runtime.network import Network
 from neuroasync.runtime.session import Session
 
@@ -26,8 +28,8 @@ class RunningSample:
 
     Attributes:
         number: number of the sample.
-        position: number of chunks that were run, or are being run.
-        used_s: when the last step began, by the clock of the event loop.
+        position: number of steps that were run, or are being run.
+        is_running: whether a step is being run.
     """
 
     def __init__(self, network: Network, sample: int, position: int, start: SampleStart) -> None:
@@ -43,13 +45,20 @@ class RunningSample:
         self._missed: Sequence[SpikeTrain] = start.chunks
         self._watch = _Watch(self._session) if start.is_watched else None
         self.position = position
-        self.used_s = 0.0
+        self.is_running = False
+        self._idle_since_s = time.monotonic()
 
-    def expects(self, step: Step) -> bool:
-        """Return whether a step is the next one of this sample."""
-        return (step.sample, step.position) == (self.number, self.position)
+    @property
+    def idle_s(self) -> float:
+        """How long the sample has waited for its next step, s; 0 while a step runs."""
+        return 0.0 if self.is_running else time.monotonic() - self._idle_since_s
 
-    async def run(self, step: Step) -> Reply:
+    def expects(self, step: SampleStep) -> bool:
+        """Return whether a step is the next one of this sample, and can be run now."""
+        is_next = (step.sample, step.position) == (self.number, self.position)
+        return is_next and not self.is_running
+
+    async def run(self, step: SampleStep) -> Reply:
         """Run a step.
 
         Cancellation: the sample is lost; close it.
@@ -58,9 +67,22 @@ class RunningSample:
             EventsError, LimitError, ValueError: as for :class:`neuroasync.Session`.
             ClosedError: the sample was closed.
         """
-        self.used_s = asyncio.get_running_loop().time()
         # Counted first: a step that arrives twice is then not the next one.
-        self.position += step.chunk is not None
+        self.position += 1
+        self.is_running = True
+        try:
+            return await self._run(step)
+        finally:
+            self.is_running = False
+            self._idle_since_s = time.monotonic()
+
+    def close(self) -> None:
+        """End the sample. A step that is running raises ClosedError."""
+        if self._watch is not None:
+            self._watch.close()
+        self._session.close()
+
+    async def _run(self, step: SampleStep) -> Reply:
         missed, self._missed = self._missed, ()
         decisions: list[Decision] = []
         for chunk in missed:
@@ -74,12 +96,6 @@ class RunningSample:
                 snapshot = self._session.snapshot()
         session = self._session
         return Reply(tuple(decisions), session.is_decided, session.waiting_events, snapshot)
-
-    def close(self) -> None:
-        """End the sample. A step that is running raises ClosedError."""
-        if self._watch is not None:
-            self._watch.close()
-        self._session.close()
 
     async def _run_chunk(self, chunk: SpikeTrain | None, is_last: bool) -> list[Decision]:
         if self._watch is not None:
@@ -116,6 +132,8 @@ class _Watch:
             await asyncio.wait((self._task,))
         elif chunk is not None and not self._task.done():
             await self._pausing.wait()
+        if self._task.cancelled():
+            raise ClosedError("the sample was closed")
         if self._task.done():
             self._task.result()  # raises the error of the sample
         decisions, self._decisions = self._decisions, []

@@ -1,4 +1,4 @@
-"""What a gateway and a replica send each other about a sample that arrives in chunks."""
+"""The messages between a gateway and a replica about a sample that arrives in chunks."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,12 @@ from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.run_settings import RunOptions
 from neuroasync.core.events.spike_train import SpikeTrain
 
-__all__ = ["Reply", "SampleOptions", "SampleStart", "Step"]
+__all__ = ["Reply", "SampleOptions", "SampleStart", "SampleStep"]
 
 
 @dataclass(frozen=True, slots=True)
 class SampleOptions:
-    """How to run the samples of a session.
+    """The options of the samples of a session.
 
     Attributes:
         network: name of the network.
@@ -28,7 +28,7 @@ class SampleOptions:
 
 @dataclass(frozen=True, slots=True)
 class SampleStart:
-    """All that a replica needs to begin a sample, or to continue it in place of another replica.
+    """The state from which a replica begins a sample, or continues it in place of another replica.
 
     Attributes:
         options: how to run the sample.
@@ -44,14 +44,14 @@ class SampleStart:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SampleStep:
     """A part of a sample to run.
 
     Attributes:
         session: name of the session, unique in the deployment.
         sample: number of the sample.
-        position: number of chunks that the replica must have run already, or has to run first if
-            there is a ``start``.
+        position: number of steps that the replica must have run already, or whose chunks it has to
+            run first if there is a ``start``.
         chunk: the next chunk, or None.
         is_last: whether the sample ends with this step.
         wants_snapshot: whether to return a snapshot.
@@ -83,3 +83,8 @@ class Reply:
     is_decided: bool
     waiting_events: int
     snapshot: bytes | None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the step has ended the sample: the last decision is the final one."""
+        return bool(self.decisions) and self.decisions[-1].is_final

@@ -10,14 +10,13 @@ from neuroasync import Network
 from neuroasync.serve import create_app
 from tests.helpers.asgi_client import connect
 from tests.helpers.mixed_samples import collect_answers, mixed_messages
-from tests.helpers.small_networks import chain
+from tests.helpers.time_slices import end_after_each_step
 
 pytest.importorskip("ray", reason="needs ray: pip install 'neuroasync[ray]'")
 
 from neuroasync.cluster.serving import journal
-from tests.helpers.replica_pool import ReplicaPool
+from tests.helpers.replica_pool import BUNDLE, ReplicaPool
 
-BUNDLE = chain()
 QUERY = "seed=5&policy=momentum&group_size=3"
 
 
@@ -59,13 +58,24 @@ async def test_losing_a_replica_in_any_call_changes_no_answer(
         assert more_calls > calls
 
 
+async def test_call_that_runs_while_it_is_repeated_changes_no_answer(monkeypatch, no_leaks):
+    end_after_each_step(monkeypatch)
+    expected, calls = await answers_of_replicas({})
+    for k in range(calls):
+        found, more_calls = await answers_of_replicas({k: "unavailable"})
+        assert found == expected
+        assert more_calls > calls
+
+
 def test_losing_replicas_again_and_again_changes_no_answer():
     expected = asyncio.run(answers(create_app(BUNDLE)))
 
     @settings(max_examples=30, deadline=None)
     @given(
         faults=st.dictionaries(
-            st.integers(0, 40), st.sampled_from(["before", "amid", "after"]), max_size=8
+            st.integers(0, 40),
+            st.sampled_from(["before", "amid", "after", "unavailable"]),
+            max_size=8,
         )
     )
     def check(faults):

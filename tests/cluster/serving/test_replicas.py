@@ -1,40 +1,30 @@
 """Replicas keep no sample longer than needed, and a session continues one that they forgot."""
 
 import asyncio
-import contextlib
 import itertools
 
 import pytest
 
 import neuroasync as na
 from neuroasync import Network, SpikeTrain
-from neuroasync.cluster.serving import journal, replica, replica_calls
-from neuroasync.cluster.tasks import ClusterError
+from neuroasync.cluster.serving import journal, replica_calls, running_sample
+from neuroasync.cluster.serving.replica import Replica
+from neuroasync.cluster.serving.steps import Reply
 from neuroasync.messages import EventMessage, format_events
 from neuroasync.serve import create_app
 from tests.cancellation.suspensions import Cut
-from tests.helpers.asgi_client import connect, http_client, split, wait_until
-from tests.helpers.replica_pool import ReplicaPool
-from tests.helpers.small_networks import chain, sample
-
-BUNDLE = chain()
-
-
-def chunks(seed=1):
-    """Return a sample in three chunks."""
-    return split(sample(seed=seed), (20, 40))
-
-
-@contextlib.asynccontextmanager
-async def serving(**options):
-    """Yield replicas, and the network that runs on them."""
-    async with ReplicaPool(Network(BUNDLE), **options) as pool, pool.network() as network:
-        yield pool, network
-
-
-async def decision_on(train, number=0):
-    async with Network(BUNDLE) as network:
-        return (await network.decide_all([train], seed=0, first=number))[0]
+from tests.helpers.asgi_client import connect, split, wait_until
+from tests.helpers.replica_pool import (
+    BUNDLE,
+    ReplicaPool,
+    chunks,
+    decision_on,
+    in_chunks,
+    serving,
+    watched,
+)
+from tests.helpers.small_networks import sample
+from tests.helpers.time_slices import end_after_each_step
 
 
 async def test_sample_whose_client_leaves_is_forgotten(no_leaks):
@@ -97,16 +87,94 @@ async def test_replica_with_too_many_samples_forgets_the_oldest_one(no_leaks):
             session.close()
 
 
-async def test_sample_that_waits_too_long_is_forgotten_and_continued(monkeypatch, no_leaks):
-    monkeypatch.setattr(replica, "_MAX_IDLE_S", -1.0)
+async def test_sample_is_kept_while_another_one_waits_for_its_next_chunk(monkeypatch, no_leaks):
+    end_after_each_step(monkeypatch)
+    async with serving(size=1, max_samples=2) as (pool, network):
+        running, waiting, new = (network.session() for _ in range(3))
+        task = asyncio.create_task(running.send(sample(600)))
+        await wait_until(lambda: pool.samples == 1)
+        await waiting.send(chunks()[0])
+        await new.send(chunks()[0])
+        assert not task.done()
+        assert list(pool.replicas[0]._samples) == [running._name, new._name]
+        await task
+        for session in (running, waiting, new):
+            session.close()
+
+
+async def test_samples_that_run_do_not_replace_each_other(monkeypatch, no_leaks):
+    end_after_each_step(monkeypatch)
+    async with serving(size=1, max_samples=1) as (pool, network):
+        found = await asyncio.gather(*(watched(network.session()) for _ in range(3)))
+        expected = await decision_on(sample(seed=1))
+        assert [decisions[-1] for decisions in found] == [expected] * 3
+        assert not pool.samples
+
+
+class Clock:
+    """A clock that a test advances, in place of the module ``time``."""
+
+    def __init__(self):
+        self.now_s = 0.0
+
+    def monotonic(self):
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The clock of the samples of replicas."""
+    clock = Clock()
+    monkeypatch.setattr(running_sample, "time", clock)
+    return clock
+
+
+async def forget_idle(pool):
+    for each in pool.replicas:
+        await each.check_health()
+
+
+async def test_sample_that_waits_too_long_is_forgotten_and_continued(clock, no_leaks):
     async with serving() as (pool, network), network.session() as session:
         for chunk in chunks()[:2]:
             await session.send(chunk)
-            assert pool.samples == 1
-            for each in pool.replicas:
-                await each.check_health()
-            assert pool.samples == 0
+            for waited_s, samples in ((60.0, 1), (1.0, 0)):
+                clock.now_s += waited_s
+                await forget_idle(pool)
+                assert pool.samples == samples
         assert await session.decide(chunks()[2]) == await decision_on(sample(seed=1))
+
+
+@pytest.mark.parametrize("is_watched", [False, True])
+async def test_sample_that_runs_for_long_is_not_forgotten(is_watched, clock, monkeypatch, no_leaks):
+    end_after_each_step(monkeypatch)
+    async with serving() as (pool, network), network.session() as session:
+        work = watched(session) if is_watched else in_chunks(session)
+        task = asyncio.create_task(work)
+        health_checks = 0
+        while not task.done():
+            clock.now_s += 61.0 * any(
+                each.is_running for one in pool.replicas for each in one._samples.values()
+            )
+            await forget_idle(pool)
+            health_checks += pool.samples
+            await asyncio.sleep(0)
+        assert health_checks > 10
+        assert len(pool.calls) == 3 + is_watched  # none was repeated
+        last = task.result()[-1] if is_watched else task.result()
+        assert last == await decision_on(sample(seed=1))
+
+
+async def test_last_reply_without_a_decision_begins_the_sample_again(monkeypatch, no_leaks):
+    run, empty = Replica.run, [Reply((), False, 0, None)]
+
+    async def run_once_in_vain(self, step):
+        return empty.pop() if step.is_last and empty else await run(self, step)
+
+    monkeypatch.setattr(Replica, "run", run_once_in_vain)
+    async with serving() as (_pool, network), network.session() as session:
+        assert (await watched(session))[-1] == await decision_on(sample(seed=1))
+        assert not empty
 
 
 async def test_snapshot_replaces_the_chunks_that_a_replica_would_run_again(monkeypatch, no_leaks):
@@ -139,61 +207,42 @@ async def test_watched_sample_with_too_many_events_is_refused(monkeypatch, no_le
                 assert error is not None or "error" not in answer
 
 
-async def test_sample_that_ends_each_replica_is_reported(monkeypatch, no_leaks):
-    monkeypatch.setattr(replica_calls, "_PAUSE_S", 0.0)
-    faults = dict.fromkeys(range(10), "before")
-    async with serving(faults=faults) as (_pool, network), network.session() as session:
-        with pytest.raises(ClusterError, match="sent to 10 replicas, which were all lost"):
-            await session.decide(sample())
-        assert await session.decide(sample()) == await decision_on(sample())
+async def test_watched_sample_that_is_decided_needs_no_room_in_the_journal(monkeypatch, no_leaks):
+    monkeypatch.setattr(journal, "_MAX_BYTES", 1)
+    async with (
+        ReplicaPool(Network(BUNDLE, until="first-spike")) as pool,
+        pool.network() as network,
+        network.session() as session,
+    ):
+        assert (await watched(session, [sample()]))[-1].is_final
+        assert len(pool.calls) == 1
 
 
-async def test_requests_are_retried_and_in_the_end_refused(monkeypatch, no_leaks):
-    monkeypatch.setattr(replica_calls, "_PAUSE_S", 0.0)
-    faults = {0: "after"} | dict.fromkeys(range(2, 12), "before")
-    body = format_events(EventMessage(sample(), True))
-    async with ReplicaPool(Network(BUNDLE), faults=faults) as pool:
-        app = create_app(pool.network())
-        async with app.router.lifespan_context(app), http_client(app) as http:
-            assert (await http.post("/decide", content=body)).status_code == 200
-            refused = await http.post("/decide", content=body)
-            assert refused.status_code == 503
-            assert refused.headers["retry-after"] == "1"
-            assert (await http.post("/decide", content=body)).status_code == 200
+async def test_few_releases_wait_for_a_replica(monkeypatch, no_leaks):
+    monkeypatch.setattr(replica_calls, "_MAX_RELEASES", 1)
+    async with serving() as (pool, network):
+        sessions = [network.session() for _ in range(3)]
+        for session in sessions:
+            await session.send(chunks()[0])
+        for session in sessions:
+            session.close()
+        await wait_until(lambda: pool.samples == 2)
 
 
-async def test_error_of_a_custom_rule_stays_in_the_log(no_leaks):
-    async with ReplicaPool(Network(BUNDLE, until=_secret)) as pool:
-        app = create_app(pool.network())
-        async with app.router.lifespan_context(app), connect(app) as socket:
-            socket.send_sample(sample())
-            assert (await socket.receive())["error"] == (
-                "the decision failed; see the log of the server"
-            )
-
-
-def _secret(progress):
-    raise KeyError("secret")
-
-
-async def _watched(session):
-    async def arriving():
-        for chunk in chunks():
-            yield chunk
-
-    async with contextlib.aclosing(session.watch(arriving())) as decisions:
-        return [decision async for decision in decisions]
-
-
-async def _in_chunks(session):
-    for chunk in chunks()[:2]:
-        await session.send(chunk)
-    return await session.decide(chunks()[2])
+async def test_network_is_closed_even_if_that_is_cancelled(no_leaks):
+    async with ReplicaPool(Network(BUNDLE)) as pool:
+        network = await pool.network().__aenter__()
+        session = network.session()
+        await session.send(chunks()[0])
+        session.close()  # tells a replica, without waiting for that
+        assert await Cut(1, "suspended")(network.__aexit__())
+        with pytest.raises(na.ClosedError):
+            network.session()
 
 
 @pytest.mark.parametrize("when", ["suspended", "woken"])
 @pytest.mark.parametrize(
-    "work", [_watched, _in_chunks, lambda session: session.decide(sample(seed=1))]
+    "work", [watched, in_chunks, lambda session: session.decide(sample(seed=1))]
 )
 async def test_call_that_is_cancelled_at_any_point_leaves_nothing_behind(work, when, no_leaks):
     expected = await decision_on(sample(seed=1))
@@ -202,7 +251,7 @@ async def test_call_that_is_cancelled_at_any_point_leaves_nothing_behind(work, w
             cut = Cut(at, when)
             if await cut(work(session)):
                 session.skip(1)
-                again = await _in_chunks(session)
+                again = await in_chunks(session)
                 assert again == await decision_on(sample(seed=1), session.sample - 1)
             await wait_until(lambda: not pool.samples)
         if cut.has_ended:
