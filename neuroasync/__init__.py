@@ -282,6 +282,7 @@ _MODULE_OF: Final = {
 """The module in which each public name is defined, relative to this package."""
 
 _SUBMODULES: Final = (
+    "cluster",
     "cochlea",
     "datasets",
     "encoders",
@@ -302,7 +303,7 @@ _SUBMODULES: Final = (
 )
 """The public submodules."""
 
-_NEED_EXTRAS: Final = frozenset({"plot", "serve", "study", "train"})
+_NEED_EXTRAS: Final = frozenset({"cluster", "plot", "serve", "study", "train"})
 """Submodules whose import fails unless an extra is installed, so that ``help`` must skip them."""
 
 
