@@ -19,7 +19,17 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Fleet", "Floats", "Waits", "fleet", "sampled", "simulate", "wait_md1_s", "wait_mmc_s"]
+__all__ = [
+    "Fleet",
+    "Floats",
+    "Waits",
+    "fleet",
+    "poisson_arrivals",
+    "sampled",
+    "simulate",
+    "wait_md1_s",
+    "wait_mmc_s",
+]
 
 Floats: TypeAlias = NDArray[np.float64]
 

@@ -152,16 +152,7 @@ async def measure_training(plan: Plan, cluster: Cluster) -> Result:
     Raises:
         CheckError: two contenders trained different bundles.
     """
-    dataset, recipe = _training(plan)
-    contenders: dict[str, Callable[..., Awaitable[Bundle]]] = {}
-    for k in _WORKERS:
-        contenders[f"threads, {k}"] = partial(
-            asyncio.to_thread, train_dataset, dataset, recipe, name="bench", threads=k
-        )
-    for k in _WORKERS:
-        contenders[f"Ray workers, {k}"] = partial(
-            cluster.train_dataset, dataset, recipe, name="bench", workers=k
-        )
+    contenders = _trainings(plan, cluster)
     step_ms: dict[str, list[float]] = {name: [] for name in contenders}
     digests = set()
     for _ in range(plan.rounds):
@@ -192,6 +183,21 @@ async def measure_training(plan: Plan, cluster: Cluster) -> Result:
         tuple(lines),
         ("all bundles are equal, to the byte",),
     )
+
+
+def _trainings(plan: Plan, cluster: Cluster) -> dict[str, Callable[..., Awaitable[Bundle]]]:
+    """Return the contenders, by name, which train the same bundle."""
+    dataset, recipe = _training(plan)
+    contenders: dict[str, Callable[..., Awaitable[Bundle]]] = {}
+    for k in _WORKERS:
+        contenders[f"threads, {k}"] = partial(
+            asyncio.to_thread, train_dataset, dataset, recipe, name="bench", threads=k
+        )
+    for k in _WORKERS:
+        contenders[f"Ray workers, {k}"] = partial(
+            cluster.train_dataset, dataset, recipe, name="bench", workers=k
+        )
+    return contenders
 
 
 def _training(plan: Plan) -> tuple[Dataset, Recipe]:

@@ -200,7 +200,8 @@ class Cluster:
         Cancellation: the workers have ended. The checkpoint has the state after the last epoch.
 
         Args:
-            dataset: the data set. Its train and validation splits are read here.
+            dataset: the data set. All of its parts are read here, also the test part, which the
+                training does not use.
             recipe: the network and its training configuration.
             name: name of the recipe, for the bundle's meta.
             workers: number of workers, from 1 to 8, each with one CPU. The first runs on this
@@ -219,6 +220,8 @@ class Cluster:
 
         Raises:
             ValueError: an argument is out of range, or the network does not fit the data.
+            DatasetError: a sample cannot be read or is damaged.
+            ForwardStepLimitError, LimitError: a sample exceeded a limit.
             CheckpointError: the checkpoint cannot be read or written, or belongs to another
                 training.
             FloatingPointError: the loss is no longer finite.

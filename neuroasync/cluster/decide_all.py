@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from neuroasync.cluster.chunks import Chunks
-from neuroasync.cluster.tasks import cancel, result_of, submit
+from neuroasync.cluster.tasks import TASKS_PER_CPU, cancel, result_of, submit
 from neuroasync.cluster.worker import DecidedChunk, StoredNetwork, decide_chunk
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.run_settings import RunOptions
@@ -13,9 +13,6 @@ from neuroasync.runtime.batch.decide_all import Samples
 from neuroasync.runtime.network import Network
 
 __all__ = ["decide_all"]
-
-_TASKS_PER_CPU: Final = 2
-"""A worker that ends a chunk finds the next one waiting."""
 
 
 async def decide_all(
@@ -53,7 +50,7 @@ class _Run:
         on_decision: Callable[[int], None] | None,
     ) -> None:
         self._chunks = Chunks(size, cpus)
-        self._max_tasks = _TASKS_PER_CPU * cpus
+        self._max_tasks = TASKS_PER_CPU * cpus
         self._start, self._on_decision = start, on_decision
         self._tasks: dict[asyncio.Task[DecidedChunk], tuple[range, Any]] = {}
         self._decisions: list[Decision | None] = [None] * size

@@ -11,7 +11,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from neuroasync.cluster.cluster import Cluster
-from neuroasync.cluster.tasks import cancel, result_of, submit
+from neuroasync.cluster.tasks import TASKS_PER_CPU, cancel, result_of, submit
 
 __all__ = ["ClusterExecutor"]
 
@@ -19,9 +19,6 @@ _OnProgress: TypeAlias = Callable[[str, float, str], None]
 
 _PROGRESS_S: Final = 0.5
 """Time between two reports of a task, and between two looks at them, s."""
-
-_TASKS_PER_CPU: Final = 2
-"""A worker that ends a task finds the next one waiting."""
 
 
 class ClusterExecutor:
@@ -49,10 +46,10 @@ class ClusterExecutor:
     @property
     def has_room(self) -> bool:
         """Whether another task would keep the workers busy."""
-        return len(self._running) < _TASKS_PER_CPU * self._cluster.cpus
+        return len(self._running) < TASKS_PER_CPU * self._cluster.cpus
 
-    def share(self, value: object) -> Any:
-        """Put a value into the object store, and return what stands for it in :meth:`submit`."""
+    def store(self, value: object) -> Any:
+        """Put a value into the object store, and return a reference to pass to :meth:`submit`."""
         return ray.put(value)
 
     def submit(self, name: str, task: Callable[..., Any], *args: Any) -> None:

@@ -10,7 +10,11 @@ from ray.exceptions import RayError
 from neuroasync.core.cpu import limited_cores
 from neuroasync.errors import NeuroasyncError
 
-__all__ = ["ClusterError", "Failure", "call", "cancel", "result_of", "submit"]
+__all__ = ["TASKS_PER_CPU", "ClusterError", "Failure", "call", "cancel", "result_of", "submit"]
+
+TASKS_PER_CPU: Final = 2
+"""Number of tasks that are submitted for each core, so that a worker that ends one finds the next
+one waiting."""
 
 _CPUS: Final = 1
 """Number of cores that a task may use."""

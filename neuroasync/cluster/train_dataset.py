@@ -47,7 +47,9 @@ async def train_dataset(
 
     Cancellation: the workers have ended.
     """
-    stored = await asyncio.to_thread(_store, dataset)
+    # This reads the data set, because a pickle of one has its encoded parts: the other machines may
+    # not have its files.
+    stored = await asyncio.to_thread(ray.put, dataset)
     # Without a checkpoint of the caller, there is one for the case that a worker is lost.
     with tempfile.TemporaryDirectory() as folder:
         path = _absolute(Path(folder, "checkpoint") if checkpoint is None else checkpoint)
@@ -70,12 +72,6 @@ async def train_dataset(
 def _is_loss(error: Exception) -> bool:
     """Return whether an error says that a worker was lost."""
     return isinstance(error, ExchangeError) or isinstance(error.__cause__, RayActorError)
-
-
-def _store(dataset: Dataset) -> Any:
-    # The parts are read here, because the workers may not have the files that they come from.
-    _ = dataset.train, dataset.validation
-    return ray.put(dataset)
 
 
 class _Attempt:
@@ -112,6 +108,8 @@ class _Attempt:
 
     async def run(self, dataset: Any, recipe: Recipe, options: dict[str, Any]) -> Bundle:
         """Train, and return the bundle of the first worker.
+
+        Cancellation: the workers still train until :meth:`end`.
 
         Raises:
             ClusterError, ExchangeError: a worker was lost.
@@ -152,7 +150,8 @@ class _Attempt:
         if first and not ended_alone:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_MAX_LOCK_S):
-                    while _is_locked(self._checkpoint):  # noqa: ASYNC110  # no event tells it
+                    # The operating system does not report the end of a lock.
+                    while _is_locked(self._checkpoint):  # noqa: ASYNC110
                         await asyncio.sleep(0.02)
 
     async def _forward_reports(self) -> None:

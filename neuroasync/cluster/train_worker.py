@@ -13,6 +13,7 @@ from neuroasync.cluster.tasks import call
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.datasets.dataset import Dataset
 from neuroasync.train.loop.results import BatchResult
+from neuroasync.train.parallel.exchange import Exchange, ExchangeError
 from neuroasync.train.parallel.process_group import ProcessGroupExchange
 from neuroasync.train.recipes.recipe import Recipe
 from neuroasync.train.recipes.training import train_dataset
@@ -72,27 +73,42 @@ class TrainWorker:
 
     def reports(self) -> list[Report | None]:
         """Return what was reported since the last call, at least one; None at the end."""
-        found = [self._reports.get()]
+        reports = [self._reports.get()]
         while not self._reports.empty():
-            found.append(self._reports.get())
-        return found
+            reports.append(self._reports.get())
+        return reports
 
     def _train(
         self, address: Address, dataset: Dataset, recipe: Recipe, options: dict[str, Any]
     ) -> Bundle:
-        store = self._store or TCPStore(*address, self._workers, timeout=_TIMEOUT)
-        dist.init_process_group(
-            "gloo", store=store, rank=self._worker, world_size=self._workers, timeout=_TIMEOUT
-        )
-        # The group is left open. If it was closed after an error, the others would lose their
-        # connection, and it would depend on chance whose error the program reports.
+        exchange = self._connect(address)
         with warnings.catch_warnings():
             if self._worker == 0:
                 warnings.showwarning = lambda message, *_, **__: self._report(message)
             return train_dataset(
-                dataset, recipe, threads=1, exchange=ProcessGroupExchange(),
+                dataset, recipe, threads=1, exchange=exchange,
                 on_batch=lambda batch, epochs: self._reports.put((batch, epochs)), **options,
             )  # fmt: skip
+
+    def _connect(self, address: Address) -> Exchange:
+        """Connect to the other workers.
+
+        The connection is left open. If it was closed after an error, the others would lose it, and
+        it would depend on chance whose error the program reports.
+
+        Raises:
+            ExchangeError: Another worker was lost meanwhile, or cannot be reached.
+        """
+        try:
+            store = self._store or TCPStore(*address, self._workers, timeout=_TIMEOUT)
+            dist.init_process_group(
+                "gloo", store=store, rank=self._worker, world_size=self._workers, timeout=_TIMEOUT
+            )
+        except RuntimeError as error:  # gloo raises no class of its own
+            raise ExchangeError(
+                f"worker {self._worker} of {self._workers} cannot connect to the others: {error}"
+            ) from error
+        return ProcessGroupExchange()
 
     def _report(self, message: Warning | str) -> None:
         if isinstance(message, Warning):

@@ -1,6 +1,7 @@
 """A data set: its training, validation and test parts as spike trains, and its description."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self, TypeAlias
@@ -82,7 +83,7 @@ class Dataset:
     coding: str | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the fields and the encoded parts, for a pickle or a copy.
+        """Return the fields and the encoded parts, for a pickle.
 
         It has no samples outside of its parts, because the function that encodes them may need
         files, which other machines do not have.
@@ -90,6 +91,18 @@ class Dataset:
         samples = replace(self.samples, encode=_encode_nothing)
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
         return vars(self) | parts | {"samples": samples}
+
+    def __copy__(self) -> Self:
+        """Return a copy that can encode its samples, unlike a pickle."""
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return a deep copy that can encode its samples, unlike a pickle."""
+        twin = memo[id(self)] = object.__new__(type(self))
+        vars(twin).update(deepcopy(vars(self), memo))
+        return twin
 
     @cached_property
     def train(self) -> SpikeTrains:
@@ -245,7 +258,7 @@ class Dataset:
 
 
 def _encode_nothing(numbers: Ints, encoding_index: int) -> SpikeTrains:
-    raise DatasetError("a pickled or copied data set cannot be split again; split the original")
+    raise DatasetError("a pickled data set cannot be split again; split the original")
 
 
 def _checked_fold(k: int, folds: int) -> int:

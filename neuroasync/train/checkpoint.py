@@ -148,6 +148,7 @@ def load_checkpoint(
 
     Raises:
         CheckpointError: The file is missing or damaged, or belongs to another training.
+        ExchangeError: The connection to another worker was lost.
     """
     name = os.fspath(path)
     data = _content(name) if exchange is None or exchange.worker == 0 else b""

@@ -177,6 +177,7 @@ class EventRecordRunner:
             ValueError: The batch was made for another network, the policy is custom, or the stop
                 rule is not ``quiet``.
             ForwardStepLimitError: A pass took more forward steps than the settings allow.
+            ExchangeError: The connection to another worker was lost.
         """
         batch.check_fits(self.model)
         check_settings(settings)
@@ -232,6 +233,9 @@ class EventRecordRunner:
 
         Returns:
             f32[..], laid out like the weights; and f32[learned parameters].
+
+        Raises:
+            ExchangeError: The connection to another worker was lost.
         """
         kind, slope = surrogate[0], np.float32(surrogate[1])
         decays, slopes, decay_of = self._decays(record)

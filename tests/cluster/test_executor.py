@@ -48,9 +48,9 @@ def test_results_and_errors_of_tasks_are_those_of_the_functions(executor):
         executor.wait(ignore)
 
 
-def test_shared_values_reach_the_tasks(executor):
-    executor.submit("shared", return_value, executor.share([1, 2]))
-    assert executor.wait(ignore) == ("shared", [1, 2])
+def test_stored_values_reach_the_tasks(executor):
+    executor.submit("stored", return_value, executor.store([1, 2]))
+    assert executor.wait(ignore) == ("stored", [1, 2])
 
 
 def test_progress_is_reported_while_a_task_runs_on_one_core(executor, tmp_path):

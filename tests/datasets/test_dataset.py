@@ -1,5 +1,6 @@
 """Folds and encodings split a data set without mixing its parts."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -40,6 +41,16 @@ def test_a_pickle_has_the_encoded_parts_and_cannot_be_split_again():
     assert len(original.fold(1, 2).train) > 0  # the original still can
     with pytest.raises(DatasetError, match="cannot be split again; split the original"):
         _ = twin.fold(1, 2).train
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
+def test_a_copy_encodes_its_parts_at_their_first_use_and_can_be_split_again(duplicate):
+    original = load_dataset("digits").at_most(30, 10)
+    twin = duplicate(original)
+    assert not {"train", "validation", "test"} & (vars(original).keys() | vars(twin).keys())
+    assert twin.train == original.train
+    assert twin.fold(1, 2).train == original.fold(1, 2).train
+    assert duplicate(original).train == original.train  # the part that is in memory
 
 
 def test_an_image_has_the_same_events_in_every_fold(digits):

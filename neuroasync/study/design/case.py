@@ -67,7 +67,7 @@ class Case:
         name: Name of the case, from letters, digits, ``-``, ``.`` and ``_``; part of file names.
         dataset: Name of a data set of ``neuroasync.datasets``, or a label for a user's files.
         recipes: Recipe (topology and training) by training. Trainings without a recipe are
-            left out.
+            left out. A study trains on the CPU, even with ``device="auto"``.
         input: Input mode of unlayered networks, in training and in the tables of the report. It
             overrides the ``input`` of their recipes.
         coding: Coding of images, or None for the default of the data set.
@@ -81,7 +81,8 @@ class Case:
 
     Raises:
         ValueError: The name has other characters, a training is unknown, there is no recipe, a
-            recipe has another F than the report shows, or the grid lacks a mode that it shows.
+            recipe has the device ``"cuda"`` or another F than the report shows, or the grid lacks
+            a mode that it shows.
     """
 
     name: str
@@ -108,6 +109,11 @@ class Case:
                 raise ValueError(
                     f"{self.name}: recipes[{name!r}].config.group_size must be {GROUP_SIZE}, which "
                     f"the report shows, got {size}"
+                )
+            if recipe.config.device == "cuda":
+                raise ValueError(
+                    f"{self.name}: recipes[{name!r}].config.device must be 'auto' or 'cpu', "
+                    "because a study trains on the CPU, got 'cuda'"
                 )
         trained = [self.trained_mode(name) for name in self.recipes if name in TRAININGS]
         shown = [Mode(policy, GROUP_SIZE, self.input) for policy in self.grid.policies]

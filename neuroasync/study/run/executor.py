@@ -23,8 +23,8 @@ class Executor(Protocol):
     def has_room(self) -> bool:
         """Whether a task of one more network should be submitted."""
 
-    def share(self, value: object) -> Any:
-        """Return what to submit for a large argument that several tasks have."""
+    def store(self, value: object) -> Any:
+        """Store a large argument of several tasks, and return what to pass to :meth:`submit`."""
 
     def submit(self, name: str, task: Callable[..., Any], *args: Any) -> None:
         """Let ``task(*args, on_share)`` run for the network of this name."""
@@ -52,7 +52,7 @@ class LocalExecutor:
         """Whether no task is waiting."""
         return not self._submitted
 
-    def share(self, value: object) -> Any:
+    def store(self, value: object) -> Any:
         """Return the value itself."""
         return value
 

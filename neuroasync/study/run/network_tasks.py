@@ -33,7 +33,7 @@ def train_network(
     samples: SeedSamples,
     on_share: OnShare,
 ) -> Bundle:
-    """Train a network, from its checkpoint if there is one.
+    """Train a network on the CPU, from its checkpoint if there is one.
 
     Args:
         network: The network.
@@ -57,12 +57,18 @@ def train_network(
 
     return train_dataset(
         samples.dataset,
-        replace(recipe, config=replace(recipe.config, seed=network.seed)),
+        # Another device would round differently, and workers of a cluster have no GPU.
+        replace(recipe, config=replace(recipe.config, seed=network.seed, device="cpu")),
         name=network.training,
         checkpoint=checkpoint,
         resume=checkpoint is not None and checkpoint.exists(),
         on_batch=on_batch,
-        meta={"case": network.case.name, "samples_sha256": samples.digest},
+        meta={
+            "case": network.case.name,
+            "samples_sha256": samples.digest,
+            # Bundles describe the recipe of the study.
+            "train.device": recipe.config.device,
+        },
     )
 
 

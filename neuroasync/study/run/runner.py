@@ -37,9 +37,10 @@ def run_study(
 ) -> list[Measurement]:
     """Train and measure all networks of a study, and write the report.
 
-    Networks that an earlier, interrupted run has finished are not trained or measured again. The
-    same plan, data and versions give the same bytes in ``results.json`` (on one kind of machine),
-    whether the study was interrupted or not, and wherever it runs.
+    Networks are trained on the CPU, even if there is a GPU. Those that an earlier, interrupted run
+    has finished are not trained or measured again. The same plan, data and versions give the same
+    bytes in ``results.json`` (on one kind of machine), whether the study was interrupted or not,
+    and wherever it runs.
 
     Args:
         plan: The study.
@@ -98,7 +99,7 @@ class _Started:
     Attributes:
         network: The network.
         digest: Digest of its samples, hex.
-        samples: Its samples, as the executor shares them.
+        samples: Its samples, as the executor has stored them.
         share: Share of the network that is done, 0 to 1.
     """
 
@@ -122,7 +123,7 @@ class _Study:
     ) -> None:
         self._plan, self._folder, self._versions = plan, folder, versions
         self._samples, self._executor, self._on_progress = samples, executor, on_progress
-        self._shared: tuple[SeedSamples, Any] | None = None
+        self._stored: tuple[SeedSamples, Any] | None = None
         self._started: dict[str, _Started] = {}
         self._measurements: dict[str, Measurement] = {}
 
@@ -149,9 +150,9 @@ class _Study:
                 raise StudyError(f"{name} was measured on other samples; use a new folder")
             self._finish(known)
             return
-        if self._shared is None or self._shared[0] is not samples:
-            self._shared = samples, self._executor.share(samples)
-        started.samples = self._shared[1]
+        if self._stored is None or self._stored[0] is not samples:
+            self._stored = samples, self._executor.store(samples)
+        started.samples = self._stored[1]
         if self._folder.bundle(name).exists():
             self._measure(started)
             return

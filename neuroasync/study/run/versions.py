@@ -22,12 +22,12 @@ def check_versions(expected: dict[str, str]) -> None:
     Raises:
         StudyError: It has others.
     """
-    found = package_versions()
-    for name, wanted in expected.items():
-        if found[name] != wanted:
+    installed = package_versions()
+    for name, expected_version in expected.items():
+        if installed[name] != expected_version:
             raise StudyError(
-                f"the machine {platform.node()!r} has {name} {found[name]}, but the study runs "
-                f"with {wanted}; install the same versions on all machines of the cluster"
+                f"the machine {platform.node()!r} has {name} {installed[name]}, but the study runs "
+                f"with {expected_version}; install the same versions on all machines of the cluster"
             )
 
 

@@ -107,6 +107,8 @@ class TrainingRun:
             FloatingPointError: The loss or a weight is no longer finite. The message names the
                 batch.
             ValueError: Another worker has other weights.
+            ForwardStepLimitError: A pass took too many forward steps.
+            ExchangeError: The connection to another worker was lost.
         """
         began, epoch = time.perf_counter(), len(self.history)
         samples, batches = len(self._labels), len(self._batches)

@@ -42,7 +42,11 @@ class Exchange(Protocol):
 
 
 def broadcast_bytes(exchange: Exchange, data: bytes) -> bytes:
-    """Return the data of worker 0, on every worker."""
+    """Return the data of worker 0, on every worker.
+
+    Raises:
+        ExchangeError: The connection to another worker was lost.
+    """
     size = np.array([len(data)], np.int64)
     exchange.broadcast(size, 0)
     array = np.zeros(int(size[0]), np.uint8)
@@ -62,6 +66,7 @@ def check_equal(exchange: Exchange, data: bytes, message: str) -> None:
 
     Raises:
         ValueError: They have not. It is raised on every worker, so that none waits for another.
+        ExchangeError: The connection to another worker was lost.
     """
     digests = np.zeros((exchange.workers, hashlib.sha256().digest_size), np.uint8)
     digests[exchange.worker] = np.frombuffer(hashlib.sha256(data).digest(), np.uint8)

@@ -51,6 +51,9 @@ def complete(
 
     Returns:
         The first such pass of the batch, if there is one.
+
+    Raises:
+        ExchangeError: The connection to another worker was lost.
     """
     places = np.full((exchange.workers, 3), -1, np.int64)
     if endless is not None:
@@ -85,6 +88,9 @@ def sum_in_order(
         exchange: Connection to the other workers.
         totals: Arrays of zeros, which become the sums.
         gradients: Arrays with the shapes of ``totals``, for each chunk of this worker in order.
+
+    Raises:
+        ExchangeError: The connection to another worker was lost.
     """
     for worker in range(exchange.workers):
         for of_chunk in gradients if worker == exchange.worker else ():

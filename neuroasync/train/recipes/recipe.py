@@ -130,7 +130,6 @@ def recipes_for_topology(topology: str, config: TrainConfig | None = None) -> Re
     Args:
         topology: Topology text of the network. A decay or threshold for all populations that it
             does not set comes from the recipe.
-
         config: Configuration of ``layered``, such as that of a data set; None for one that fits
             most data.
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, TypeAlias
 
@@ -11,8 +12,9 @@ from neuroasync.core.model.topology import parse_topology
 from neuroasync.datasets import Dataset
 from neuroasync.metrics import calibrate_over_time
 from neuroasync.runtime.over_time.decide import decide_over_time
+from neuroasync.train.config import TrainConfig
 from neuroasync.train.export import export_bundle
-from neuroasync.train.loop.results import BatchResult, Fit
+from neuroasync.train.loop.results import BatchResult, EpochResult, Fit
 from neuroasync.train.parallel.exchange import Exchange
 from neuroasync.train.recipes.recipe import Recipe
 from neuroasync.train.recipes.stop_rule_search import with_stop_rules
@@ -73,25 +75,24 @@ def train_dataset(
     Raises:
         ValueError: The network does not fit the data, or ``init_rate`` is not None with ``start``.
         CheckpointError: The checkpoint cannot be read or written, or belongs to another training.
+        ForwardStepLimitError, LimitError: A sample exceeded a limit.
         FloatingPointError: The loss is no longer finite.
         ExchangeError: The connection to another worker was lost.
     """
     config = recipe.config
-    if start is not None and config.init_rate is not None:
-        raise ValueError(
-            "`init_rate` must be None to train a network further, because otherwise its weights "
-            f"are replaced, got {config.init_rate}"
-        )
+    _check_start(start, config)
 
     def report(batch: BatchResult) -> None:
         if on_batch is not None:
             on_batch(batch, config.epochs)
 
     model = parse_topology(recipe.topology) if start is None else start.model
+    second = f"{os.fspath(checkpoint)}.all" if all_data and checkpoint is not None else None
     fitted = fit(
         model, dataset.train, config,
-        validation=dataset.validation, on_batch=report, checkpoint=checkpoint, resume=resume,
-        threads=threads, exchange=exchange,
+        validation=dataset.validation, on_batch=report,
+        on_epoch=lambda result: _remove_stale(second, result, exchange),
+        checkpoint=checkpoint, resume=resume, threads=threads, exchange=exchange,
     )  # fmt: skip
 
     def export(trained: Fit, entries: Mapping[str, Scalar]) -> Bundle:
@@ -107,7 +108,6 @@ def train_dataset(
     bundle = _finished(export(fitted, {}), dataset.validation, config.seed)
     if not all_data:
         return bundle
-    second = None if checkpoint is None else f"{os.fspath(checkpoint)}.all"
     refitted = refit(
         fitted, model, dataset.train, dataset.validation,
         on_batch=report, checkpoint=second,
@@ -117,6 +117,28 @@ def train_dataset(
     kept = {key: value for key, value in bundle.meta.items() if key.startswith(_OF_VALIDATION)}
     whole = export(refitted, {"trained_on": "all samples, after a first training", **kept})
     return replace(whole, vote_window=bundle.vote_window)
+
+
+def _check_start(start: Bundle | None, config: TrainConfig) -> None:
+    """Raise ValueError if the weights of a bundle would be replaced."""
+    if start is not None and config.init_rate is not None:
+        raise ValueError(
+            "`init_rate` must be None to train a network further, because otherwise its weights "
+            f"are replaced, got {config.init_rate}"
+        )
+
+
+def _remove_stale(second: str | None, result: EpochResult, exchange: Exchange | None) -> None:
+    """Remove the second checkpoint of an earlier training after the first epoch of a new one.
+
+    The new training has just replaced the first checkpoint. It could not be resumed if the second
+    one stayed, because that belongs to another training.
+    """
+    is_writer = exchange is None or exchange.worker == 0
+    if second is not None and is_writer and result.epoch == 0:
+        # If the file cannot be removed, the second training reports it.
+        with suppress(OSError):
+            os.unlink(second)
 
 
 def _finished(bundle: Bundle, validation: SpikeTrains, seed: int) -> Bundle:

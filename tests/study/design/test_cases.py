@@ -115,6 +115,10 @@ def test_case_without_test_samples_is_rejected(tmp_path):
         ({"name": "a/b"}, "`name` must consist of .*, got 'a/b'"),
         ({"recipes": {}}, r"task: `recipes` must be one or more of .*, got \[\]"),
         (
+            {"recipes": {"layered": Recipe(NETWORK, replace(CONFIG, device="cuda"))}},
+            r"task: recipes\['layered'\]\.config\.device must be 'auto' or 'cpu', because a study",
+        ),
+        (
             {"recipes": {"layered": Recipe(NETWORK, replace(CONFIG, group_size=4))}},
             r"task: recipes\['layered'\]\.config\.group_size must be 8, which the report",
         ),

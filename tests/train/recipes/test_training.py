@@ -47,6 +47,25 @@ def test_only_unlayered_recipes_change_for_queued_input():
     }
 
 
+def test_a_second_checkpoint_of_an_earlier_training_does_not_end_a_later_one(tmp_path):
+    dataset = user_dataset("mine.npz", some(20), timestep_us=1000, classes=2)
+    recipe, path = short(RECIPES_OF_USER["layered"]), tmp_path / "training"
+    options = {"name": "layered", "all_data": True, "checkpoint": path}
+    train_dataset(dataset, short(RECIPES_OF_USER["layered"], seed=1), **options)
+    reported = []
+
+    def interrupt(batch, epochs):
+        reported.append(batch.epoch)
+        if reported[-2:] == [1, 0]:  # the second training begins
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        train_dataset(dataset, recipe, on_batch=interrupt, **options)
+    resumed = train_dataset(dataset, recipe, resume=True, **options)
+    expected = train_dataset(dataset, recipe, name="layered", all_data=True)
+    assert dump_bundle(resumed) == dump_bundle(expected)
+
+
 def test_a_bundle_trained_on_user_data_describes_its_origin():
     dataset = user_dataset("mine.npz", some(20), timestep_us=1000, classes=2)
     bundle = train_dataset(
