@@ -1,8 +1,9 @@
 """What does a Ray cluster cost beside threads of one process, and how many machines are enough?
 
 ``decisions``: ``Cluster.decide_all`` with one and two workers, beside ``Network.decide_all`` with
-as many threads, on the same samples of the reference case in the same run. A thread takes several
-seconds for the data set, and the cluster decides it in chunks of about a second.
+as many threads, on the same samples in the same run: those of the reference case, with 24 kB of
+events each, and handwritten digits. A thread takes several seconds for the data set, and the
+cluster decides it in chunks of about a second.
 
 ``training``: a step of ``Cluster.train_dataset`` with one and two workers, beside a step of
 ``train_dataset`` with one and two threads, on the reference network of ``bench.training``. The
@@ -39,6 +40,7 @@ from neuroasync import Bundle, Decision, Network, SpikeTrains
 from neuroasync.cluster import Cluster
 from neuroasync.datasets import Dataset
 from neuroasync.datasets.user_data import user_dataset
+from neuroasync.shipped import shipped_spikes
 from neuroasync.train import TrainConfig
 from neuroasync.train.recipes import Recipe, train_dataset
 
@@ -87,14 +89,26 @@ class Decided:
     service_s: Floats
 
 
-async def measure_decisions(plan: Plan, cluster: Cluster, workers: int) -> Decided:
+def _reference() -> tuple[Network, SpikeTrains]:
+    samples = SpikeTrains.from_trains(reference_samples(_DISTINCT), (INPUTS,))
+    return Network(as_bundle(dense_stack())), samples
+
+
+def _digits() -> tuple[Network, SpikeTrains]:
+    return Network.load("unlayered"), shipped_spikes()[:_DISTINCT]
+
+
+_DATA: Final = {"the reference case": _reference, "digits": _digits}
+"""Networks with the samples that they decide."""
+
+
+async def measure_decisions(plan: Plan, cluster: Cluster, workers: int, data: str) -> Decided:
     """Return the times of a data set on threads and on the cluster.
 
     Raises:
         CheckError: two contenders decided differently.
     """
-    network = Network(as_bundle(dense_stack()))
-    distinct = SpikeTrains.from_trains(reference_samples(_DISTINCT), (INPUTS,))
+    network, distinct = _DATA[data]()
     # The data set has each sample equally often.
     repeats = await _repeats(network, distinct, plan.seconds)
     samples = distinct.take(np.arange(repeats * len(distinct)) % len(distinct))
@@ -114,7 +128,7 @@ async def measure_decisions(plan: Plan, cluster: Cluster, workers: int) -> Decid
     *lines, of_ray = lines_of(timings, "threads, 1", 1.0)
     result = Result(
         f"decisions, {workers}",
-        f"{len(samples)} samples of the reference case on a cluster, beside threads",
+        f"{len(samples)} samples of {data} on a cluster, beside threads",
         "s for the data set",
         "threads, 1",
         (*lines, _beside(timings, of_ray, f"threads, {workers}")),
@@ -247,8 +261,11 @@ def _measure(plan: Plan) -> Iterator[Result]:
     decided = []
     for workers in _WORKERS:
         with Cluster("local", cpus=workers) as cluster:
-            decided.append(asyncio.run(measure_decisions(plan, cluster, workers)))
-            yield decided[-1].result
+            measured = [
+                asyncio.run(measure_decisions(plan, cluster, workers, data)) for data in _DATA
+            ]
+        decided.append(measured[0])
+        yield from (each.result for each in measured)
     yield model_capacity(decided)
     with Cluster("local", cpus=max(_WORKERS)) as cluster:
         yield asyncio.run(measure_training(plan, cluster))
