@@ -10,7 +10,7 @@ cluster decides it in chunks of about a second.
 start of the workers is not counted. The bundles must be equal.
 
 ``capacity``: the model of ``bench.capacity`` for many streams, with the service times of the
-decisions with one thread, and what it predicts for the measured numbers of workers.
+decisions with one thread, and its prediction for the measured numbers of workers.
 
 ::
 

@@ -60,7 +60,7 @@ class ClusterExecutor:
             task: a function of a module that the workers can import. Ray repeats it if its worker
                 is lost, so it must have no other effect than its result.
             *args: its arguments. A function ``on_share(share, activity)`` follows them; it reports
-                the share of the task that is done, 0 to 1, and what it does at the moment.
+                the share of the task that is done, 0 to 1, and its current activity.
         """
         reference = submit(_run_task, self._board, name, task, *args)
         result = self._runner.get_loop().create_task(result_of(reference))

@@ -1,4 +1,4 @@
-"""What a worker does: it decides a chunk of samples with a network that it keeps."""
+"""The work of a worker: it decides a chunk of samples with a network that it keeps."""
 
 import asyncio
 import hashlib
