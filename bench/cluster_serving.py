@@ -44,7 +44,7 @@ from neuroasync import Network, SpikeTrain, SpikeTrains
 from neuroasync.cluster.serving import deployment
 from neuroasync.shipped import load_spikes, shipped_file
 
-__all__ = ["main"]
+__all__ = ["main", "replica_pids"]
 
 _APP: Final = "bench"
 _CONNECTIONS: Final = 8
@@ -228,15 +228,15 @@ async def _until_replicas(count: int) -> list[int]:
     async with asyncio.timeout(_TIMEOUT_S):
         while True:
             status = serve.status().applications[_APP].deployments["Replica"]
-            pids = _replica_pids()
+            pids = replica_pids(_APP)
             if status.replica_states.get("RUNNING", 0) == count == len(pids):
                 return pids
             await asyncio.sleep(0.1)
 
 
-def _replica_pids() -> list[int]:
-    """Return the processes of the replicas, which Ray names after the deployment."""
-    title = f"ray::ServeReplica:{_APP}:Replica".encode()
+def replica_pids(application: str) -> list[int]:
+    """Return the processes of an application's replicas, which Ray names after the deployment."""
+    title = f"ray::ServeReplica:{application}:Replica".encode()
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:

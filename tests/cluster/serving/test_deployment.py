@@ -15,6 +15,7 @@ from ray import serve
 from ray.serve._private.common import DeploymentID
 from ray.serve.context import _get_global_client
 
+from bench.cluster_serving import replica_pids
 from neuroasync import BundleError, Network
 from neuroasync.cluster.serving import deployment
 from neuroasync.serve import ServerLimits, create_app
@@ -66,19 +67,6 @@ async def until_replicas(count):
             if states == {"RUNNING": count}:
                 return
             await asyncio.sleep(0.05)
-
-
-def replica_pids():
-    """Return the processes of the replicas, which Ray names after the deployment."""
-    title = f"ray::ServeReplica:{APP}:Replica".encode()
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if path.read_bytes().startswith(title):
-                found.append(int(path.parent.name))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return found
 
 
 def as_json(events, end):
@@ -223,7 +211,7 @@ async def test_no_answer_is_lost_or_sent_twice_when_replicas_are_killed(address)
             count = clients[0].sent + moments.randrange(5, 50)
             while clients[0].sent < count:
                 await asyncio.sleep(0.01)
-            os.kill(moments.choice(replica_pids()), signal.SIGKILL)
+            os.kill(moments.choice(replica_pids(APP)), signal.SIGKILL)
             for client in clients:  # each of them gets an answer afterwards
                 count = client.sent
                 while client.sent < count + 2:
