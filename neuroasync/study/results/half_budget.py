@@ -10,7 +10,13 @@ from neuroasync.study.results.records import RunRecord
 from neuroasync.study.results.statistics import CaseResults
 from neuroasync.train.recipes import Training
 
-__all__ = ["HalfBudgetRow", "compared_networks", "full_budget_mode", "half_budget_rows"]
+__all__ = [
+    "HalfBudgetRow",
+    "best_within",
+    "compared_networks",
+    "full_budget_mode",
+    "half_budget_rows",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ def half_budget_rows(results: CaseResults) -> Iterator[HalfBudgetRow]:
     budgets = [run.validation_rounds / 2 for run in results.runs(CONTROL, full)]
     for training, mode in compared_networks(results):
         best = [
-            _best(runs, budget)
+            best_within(runs, budget)
             for runs, budget in zip(results.by_rule(training, mode), budgets, strict=True)
         ]
         met = [run for run in best if run is not None]
@@ -69,7 +75,17 @@ def compared_networks(results: CaseResults) -> list[tuple[Training, Mode]]:
     return list(dict.fromkeys(compared))
 
 
-def _best(runs: list[RunRecord], budget: float) -> RunRecord | None:
+def best_within(runs: list[RunRecord], budget: float) -> RunRecord | None:
+    """Return the run whose rule is best on validation samples within a budget of mean rounds.
+
+    Args:
+        runs: The runs of a network in one mode, one for each rule.
+        budget: Maximum of the mean rounds on the validation samples.
+
+    Returns:
+        The run; of equally accurate ones the one with the fewest rounds. None if no rule is within
+        the budget.
+    """
     within = [run for run in runs if run.validation_rounds <= budget]
     return max(
         within, key=lambda run: (run.validation_accuracy, -run.validation_rounds), default=None

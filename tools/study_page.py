@@ -1,0 +1,284 @@
+"""Write the tables and pictures of ``docs/results/study.md``: ``python -m tools.study_page DIR``.
+
+DIR is the output folder of the command that the page names. A table follows a comment such as
+``<!-- study: problem -->``, and its rows are replaced. The text between the tables is written by
+hand: read it again when a figure changes. Needs the extra ``viz``.
+"""
+
+import argparse
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Final, TypeAlias
+
+from matplotlib.figure import Figure
+
+from neuroasync.metrics.mean import Mean
+from neuroasync.plot.canvas import COLOURS, LINES, MARKERS, new_figure
+from neuroasync.study.design.builtin_cases import CASES
+from neuroasync.study.design.case import GROUP_SIZE, Mode
+from neuroasync.study.report.number_format import counted, input_name, percent, points
+from neuroasync.study.results.early_answers import early_rows
+from neuroasync.study.results.half_budget import best_within, full_budget_mode
+from neuroasync.study.results.records import Measurement
+from neuroasync.study.results.statistics import CaseResults
+from neuroasync.train.recipes import Training
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+PAGE: Final = ROOT / "docs" / "results" / "study.md"
+ASSETS: Final = ROOT / "docs" / "assets"
+TITLES: Final = {
+    "digits": "digits",
+    "nmnist-small": "N-MNIST small",
+    "spoken-digits": "spoken digits",
+    "mnist": "MNIST",
+}
+"""Name of each case on the page."""
+BUDGETS: Final = tuple(k / 20 for k in range(2, 21))
+"""Shares of the rounds of ``layered`` under layer-sync, for which the second picture has points."""
+ORDERS: Final = ("layer-sync", "random", "momentum", "fifo")
+
+Rows: TypeAlias = Iterator[Sequence[str]]
+
+
+def read_cases(folder: Path) -> list[CaseResults]:
+    """Read the measurements of a finished study."""
+    documents = [
+        json.loads(path.read_text("utf-8"))
+        for path in sorted(folder.glob("networks/*.json"))
+        if not path.name.endswith(".timings.json")
+    ]
+    measurements = [Measurement.from_json(document) for document in documents]
+    return [
+        CaseResults(CASES[name], [m for m in measurements if m.network.case == name])
+        for name in TITLES
+    ]
+
+
+def title(results: CaseResults) -> str:
+    """Return the name of a case on the page."""
+    return TITLES[results.case.name]
+
+
+def modes(results: CaseResults) -> list[Mode]:
+    """Return the run modes; F and the input do not matter under layer-sync, so it counts once."""
+    others = [mode for mode in results.case.grid if mode.policy != "layer-sync"]
+    return [full_budget_mode(results), *others]
+
+
+def first(results: CaseResults, policy: str, group_size: int = GROUP_SIZE) -> Mode:
+    """Return a mode whose input is delivered first."""
+    return Mode(policy, group_size, results.case.input)
+
+
+def own_mode(results: CaseResults, training: Training) -> Mode:
+    """Return the mode that a training is for; random order for all of them."""
+    return results.case.shown_mode(training)
+
+
+def problem(results: CaseResults) -> Rows:
+    """Yield what the paper-like network loses without layer synchronization."""
+    paper: Training = "layered-paper"
+    shown = [first(results, policy) for policy in ORDERS[1:]] + [first(results, "random", 1)]
+    layered = first(results, "layer-sync")
+    yield [
+        title(results),
+        percent(results.accuracy(paper, layered)),
+        counted(results.spikes(paper, layered)),
+        *(percent(results.accuracy(paper, mode)) for mode in shown),
+    ]
+
+
+def own_order(results: CaseResults) -> Rows:
+    """Yield each network in the order that it was trained for."""
+    for training in results.case.trainings:
+        mode = own_mode(results, training)
+        yield [
+            f"{title(results)}, `{training}`",
+            mode.policy,
+            percent(results.accuracy(training, mode)),
+            counted(results.spikes(training, mode)),
+            percent(results.accuracy(training, first(results, "layer-sync"))),
+        ]
+
+
+def gains(results: CaseResults) -> Rows:
+    """Yield what training for an order gains over ``layered``, in it and under layer-sync."""
+    layered: Training = "layered"
+    specialists: tuple[Training, ...] = ("unlayered-random", "unlayered-momentum")
+    pairs = [
+        (training, first(results, own_mode(results, training).policy, size))
+        for training in specialists
+        for size in (1, GROUP_SIZE)
+    ]
+    unlayered: tuple[Training, ...] = (*specialists, "unlayered-any")
+    pairs += [(training, first(results, "layer-sync")) for training in unlayered]
+    differences = [results.difference((t, mode), (layered, mode)) for t, mode in pairs]
+    yield [title(results), *(_marked(d.over_seeds, clear=d.is_clear) for d in differences)]
+
+
+def _marked(mean: Mean, *, clear: bool) -> str:
+    return f"**{points(mean)}**" if clear else points(mean)
+
+
+def every_order(results: CaseResults) -> Rows:
+    """Yield the accuracy of each network over all run modes."""
+    for training in results.case.trainings:
+        each = {mode: results.accuracy(training, mode).value for mode in modes(results)}
+        worst = min(each, key=each.__getitem__)
+        queued = fmean(value for mode, value in each.items() if mode.input == "queued")
+        worst_name = f"{worst.policy}, F = {worst.group_size}, {input_name(worst.input)}"
+        if worst.policy == "layer-sync":
+            worst_name = worst.policy
+        yield [
+            f"{title(results)}, `{training}`",
+            f"{100 * fmean(each.values()):.1f}",
+            f"{100 * each[worst]:.1f}",
+            worst_name,
+            f"{100 * (max(each.values()) - each[worst]):.1f}",
+            f"{100 * queued:.1f}",
+        ]
+
+
+def early(results: CaseResults) -> Rows:
+    """Yield each network with its own stop rule."""
+    for number, row in enumerate(early_rows(results)):
+        yield [
+            f"{title(results)}, `{row.training}`, {row.mode.policy}",
+            percent(row.accuracy),
+            points(row.change) if number else "",
+            counted(row.rounds),
+            f"{100 * row.rounds.value / row.of_rounds.value:.0f}",
+            counted(row.spikes),
+            f"{100 * row.spikes.value / row.of_spikes.value:.0f}",
+        ]
+
+
+TABLES: Final[Mapping[str, Callable[[CaseResults], Rows]]] = {
+    "problem": problem,
+    "own order": own_order,
+    "gains": gains,
+    "every order": every_order,
+    "early answers": early,
+}
+"""The tables of the page, by the name in their comment."""
+
+
+def with_tables(page: str, cases: Sequence[CaseResults]) -> str:
+    """Return the page with new rows in its tables; their headings stay.
+
+    Raises:
+        ValueError: The page lacks a table.
+    """
+    for name, rows in TABLES.items():
+        lines = "".join(f"| {' | '.join(row)} |\n" for case in cases for row in rows(case))
+        pattern = rf"(<!-- study: {name} -->\n\n\|[^\n]*\n\|[^\n]*\n)(\|[^\n]*\n)*"
+        page, found = re.subn(pattern, lambda match, lines=lines: match[1] + lines, page)
+        if found != 1:
+            raise ValueError(f"the page must have one table {name!r}, has {found}")
+    return page
+
+
+def orders_picture(cases: Sequence[CaseResults]) -> Figure:
+    """Draw the accuracy of each network in each run mode."""
+    figure = new_figure(9.6, 4.0)
+    axes = figure.subplots(1, len(cases), sharey=True, squeeze=False)[0]
+    for axis, results in zip(axes, cases, strict=True):
+        trainings = results.case.trainings
+        for k, policy in enumerate(ORDERS):
+            shown = [mode for mode in modes(results) if mode.policy == policy]
+            places = [i + 0.16 * (k - 1.5) for i in range(len(trainings)) for _ in shown]
+            accuracies = [
+                100 * results.accuracy(training, mode).value
+                for training in trainings
+                for mode in shown
+            ]
+            axis.plot(
+                places, accuracies, MARKERS[k], color=COLOURS[k], markersize=4, alpha=0.7,
+                label=policy,
+            )  # fmt: skip
+        axis.set_title(title(results))
+        axis.set_xticks(range(len(trainings)), trainings, rotation=40, ha="right")
+        axis.grid(axis="y", alpha=0.3)
+    axes[0].set_ylabel("accuracy, %")
+    _legend(figure)
+    return figure
+
+
+def early_picture(cases: Sequence[CaseResults]) -> Figure:
+    """Draw the accuracy of networks whose stop rules were chosen for a budget of rounds."""
+    figure = new_figure(9.6, 3.4)
+    axes = figure.subplots(1, len(cases), squeeze=False)[0]
+    lines: tuple[tuple[Training, str], ...] = (
+        ("layered", "layer-sync"), ("layered", "random"), ("layered", "momentum"),
+        ("unlayered-any", "random"),
+    )  # fmt: skip
+    for axis, results in zip(axes, cases, strict=True):
+        for k, (training, policy) in enumerate(lines):
+            curve = _curve(results, training, first(results, policy))
+            rounds, accuracies = zip(*curve, strict=True)
+            axis.plot(
+                rounds, accuracies, marker=MARKERS[k], linestyle=LINES[k], color=COLOURS[k],
+                markersize=4, label=f"{training}, {policy}",
+            )  # fmt: skip
+        axis.set_title(title(results))
+        axis.set_xlabel("rounds")
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("accuracy, %")
+    _legend(figure)
+    return figure
+
+
+def _legend(figure: Figure) -> None:
+    """Add one legend for all panels, which have the same lines, below them."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=len(labels))
+
+
+def _curve(results: CaseResults, training: Training, mode: Mode) -> list[tuple[float, float]]:
+    """Return mean rounds and mean accuracy (%) for each budget that every seed can meet."""
+    layered = results.by_rule("layered", full_budget_mode(results))
+    full = [next(run for run in runs if run.until == "quiet") for runs in layered]
+    curve = []
+    for part in BUDGETS:
+        best = [
+            best_within(runs, part * whole.validation_rounds)
+            for runs, whole in zip(results.by_rule(training, mode), full, strict=True)
+        ]
+        met = [run for run in best if run is not None]
+        if len(met) == len(best):
+            accuracy = fmean(run.accuracy for run in met)
+            curve.append((fmean(run.rounds_per_sample for run in met), 100 * accuracy))
+    return curve
+
+
+def agreement(cases: Sequence[CaseResults]) -> str:
+    """Return how often trainer and runtime agree, and what the coroutine engine repeated."""
+    records = [
+        measurement.network
+        for results in cases
+        for training in results.case.trainings
+        for measurement in results.networks(training)
+    ]
+    equal = sum(record.agreement.equal for record in records)
+    samples = sum(record.agreement.samples for record in records)
+    repeated = sum(record.checked_by_coroutines for record in records)
+    return f"{equal:,} of {samples:,} decisions agree; {repeated:,} repeated by coroutines"
+
+
+def main() -> None:
+    """Write the tables into the page, and the pictures beside it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="output folder of the study")
+    cases = read_cases(parser.parse_args().folder)
+    PAGE.write_text(with_tables(PAGE.read_text("utf-8"), cases), "utf-8")
+    metadata = {"Software": "neuroasync"}
+    orders_picture(cases).savefig(ASSETS / "study-orders.png", dpi=160, metadata=metadata)
+    early_picture(cases).savefig(ASSETS / "study-early.png", dpi=160, metadata=metadata)
+    print(agreement(cases))
+
+
+if __name__ == "__main__":
+    main()
