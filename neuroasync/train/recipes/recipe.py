@@ -73,6 +73,8 @@ _PAPER: Final = "decay=0.0 v_threshold=0.3"
 """Neurons as in the paper: no memory between timesteps, and a low threshold."""
 _LEAKY: Final = "decay=0.9 v_threshold=1.0"
 """Neurons whose membrane potential persists from timestep to timestep."""
+_PAPER_LR: Final = 4e-3
+"""Learning rate of ``layered-paper``. A recipe may need a lower one for neurons that repeat."""
 _REPEATING: Final = f"{_LEAKY} {VOTING}"
 """The same, but a neuron may fire again in a pass, and a spike subtracts the threshold. Then the
 order matters only because of inhibition; see the page "Why the order matters"."""
@@ -114,8 +116,9 @@ def recipes_of(paper: str, leaky: str, config: TrainConfig) -> Recipes:
             configurations are derived from it.
     """
     as_paper = replace(
-        config, loss="timestep", vote_scale=1.0, penalty=0.0, input_dropout=0.0, surrogate_slope=1.5
-    )
+        config, loss="timestep", vote_scale=1.0, penalty=0.0, input_dropout=0.0,
+        surrogate_slope=1.5, lr=_PAPER_LR,
+    )  # fmt: skip
     return {
         "layered-paper": Recipe(paper, as_paper),
         "layered": Recipe(leaky, config),
