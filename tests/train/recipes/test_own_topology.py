@@ -60,10 +60,10 @@ def test_a_second_time_adds_nothing():
 
 
 def test_the_network_of_a_data_set_is_that_of_its_recipe():
-    text = "timestep_us=1000; input 28x28; hidden1 d64; hidden2 d64; hidden3 d64; output d10"
+    text = "timestep_us=10000; input 2x32; hidden1 d64; hidden2 d64; hidden3 d64; output d10"
     own = recipes_for_topology(text)
     for name in ("layered", "unlayered-random", "layered-paper"):
-        assert same(own[name].topology, RECIPES["mnist"][name].topology)
+        assert same(own[name].topology, RECIPES["spoken-digits"][name].topology)
 
 
 @pytest.mark.parametrize(
