@@ -1,17 +1,11 @@
 """Write the tables and pictures of ``docs/results/study.md``: ``python -m tools.study_page DIR``.
 
-DIR is the output folder of the command that the page names. A table follows a comment such as
-``<!-- study: problem -->``, and its rows are replaced. The text between the tables is written by
-hand: read it again when a figure changes. Needs the extra ``viz``.
+DIR is the output folder of the command that the page names. Needs the extra ``viz``.
 """
 
-import argparse
-import json
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
-from typing import Final, TypeAlias
+from typing import Final
 
 from matplotlib.figure import Figure
 
@@ -22,13 +16,20 @@ from neuroasync.study.design.case import GROUP_SIZE, Mode
 from neuroasync.study.report.number_format import counted, input_name, percent, points
 from neuroasync.study.results.early_answers import early_rows
 from neuroasync.study.results.half_budget import best_within, full_budget_mode
-from neuroasync.study.results.records import Measurement
 from neuroasync.study.results.statistics import CaseResults
 from neuroasync.train.recipes import Training
+from tools.result_pages import (
+    ASSETS,
+    PAGES,
+    Rows,
+    folder_argument,
+    modes,
+    own_input,
+    read_cases,
+    with_tables,
+)
 
-ROOT: Final = Path(__file__).resolve().parents[1]
-PAGE: Final = ROOT / "docs" / "results" / "study.md"
-ASSETS: Final = ROOT / "docs" / "assets"
+PAGE: Final = PAGES / "study.md"
 TITLES: Final = {
     "digits": "digits",
     "nmnist-small": "N-MNIST small",
@@ -40,37 +41,10 @@ BUDGETS: Final = tuple(k / 20 for k in range(2, 21))
 """Shares of the rounds of ``layered`` under layer-sync, for which the second picture has points."""
 ORDERS: Final = ("layer-sync", "random", "momentum", "fifo")
 
-Rows: TypeAlias = Iterator[Sequence[str]]
-
-
-def read_cases(folder: Path) -> list[CaseResults]:
-    """Read the measurements of a finished study."""
-    documents = [
-        json.loads(path.read_text("utf-8"))
-        for path in sorted(folder.glob("networks/*.json"))
-        if not path.name.endswith(".timings.json")
-    ]
-    measurements = [Measurement.from_json(document) for document in documents]
-    return [
-        CaseResults(CASES[name], [m for m in measurements if m.network.case == name])
-        for name in TITLES
-    ]
-
 
 def title(results: CaseResults) -> str:
     """Return the name of a case on the page."""
     return TITLES[results.case.name]
-
-
-def modes(results: CaseResults) -> list[Mode]:
-    """Return the run modes; F and the input do not matter under layer-sync, so it counts once."""
-    others = [mode for mode in results.case.grid if mode.policy != "layer-sync"]
-    return [full_budget_mode(results), *others]
-
-
-def first(results: CaseResults, policy: str, group_size: int = GROUP_SIZE) -> Mode:
-    """Return a mode whose input is delivered first."""
-    return Mode(policy, group_size, results.case.input)
 
 
 def own_mode(results: CaseResults, training: Training) -> Mode:
@@ -81,8 +55,10 @@ def own_mode(results: CaseResults, training: Training) -> Mode:
 def problem(results: CaseResults) -> Rows:
     """Yield what the paper-like network loses without layer synchronization."""
     paper: Training = "layered-paper"
-    shown = [first(results, policy) for policy in ORDERS[1:]] + [first(results, "random", 1)]
-    layered = first(results, "layer-sync")
+    shown = [own_input(results, policy) for policy in ORDERS[1:]] + [
+        own_input(results, "random", 1)
+    ]
+    layered = own_input(results, "layer-sync")
     yield [
         title(results),
         percent(results.accuracy(paper, layered)),
@@ -100,7 +76,7 @@ def own_order(results: CaseResults) -> Rows:
             mode.policy,
             percent(results.accuracy(training, mode)),
             counted(results.spikes(training, mode)),
-            percent(results.accuracy(training, first(results, "layer-sync"))),
+            percent(results.accuracy(training, own_input(results, "layer-sync"))),
         ]
 
 
@@ -109,12 +85,12 @@ def gains(results: CaseResults) -> Rows:
     layered: Training = "layered"
     specialists: tuple[Training, ...] = ("unlayered-random", "unlayered-momentum")
     pairs = [
-        (training, first(results, own_mode(results, training).policy, size))
+        (training, own_input(results, own_mode(results, training).policy, size))
         for training in specialists
         for size in (1, GROUP_SIZE)
     ]
     unlayered: tuple[Training, ...] = (*specialists, "unlayered-any")
-    pairs += [(training, first(results, "layer-sync")) for training in unlayered]
+    pairs += [(training, own_input(results, "layer-sync")) for training in unlayered]
     differences = [results.difference((t, mode), (layered, mode)) for t, mode in pairs]
     yield [title(results), *(_marked(d.over_seeds, clear=d.is_clear) for d in differences)]
 
@@ -166,21 +142,6 @@ TABLES: Final[Mapping[str, Callable[[CaseResults], Rows]]] = {
 """The tables of the page, by the name in their comment."""
 
 
-def with_tables(page: str, cases: Sequence[CaseResults]) -> str:
-    """Return the page with new rows in its tables; their headings stay.
-
-    Raises:
-        ValueError: The page lacks a table.
-    """
-    for name, rows in TABLES.items():
-        lines = "".join(f"| {' | '.join(row)} |\n" for case in cases for row in rows(case))
-        pattern = rf"(<!-- study: {name} -->\n\n\|[^\n]*\n\|[^\n]*\n)(\|[^\n]*\n)*"
-        page, found = re.subn(pattern, lambda match, lines=lines: match[1] + lines, page)
-        if found != 1:
-            raise ValueError(f"the page must have one table {name!r}, has {found}")
-    return page
-
-
 def orders_picture(cases: Sequence[CaseResults]) -> Figure:
     """Draw the accuracy of each network in each run mode."""
     figure = new_figure(9.6, 4.0)
@@ -217,7 +178,7 @@ def early_picture(cases: Sequence[CaseResults]) -> Figure:
     )  # fmt: skip
     for axis, results in zip(axes, cases, strict=True):
         for k, (training, policy) in enumerate(lines):
-            curve = _curve(results, training, first(results, policy))
+            curve = _curve(results, training, own_input(results, policy))
             rounds, accuracies = zip(*curve, strict=True)
             axis.plot(
                 rounds, accuracies, marker=MARKERS[k], linestyle=LINES[k], color=COLOURS[k],
@@ -270,10 +231,8 @@ def agreement(cases: Sequence[CaseResults]) -> str:
 
 def main() -> None:
     """Write the tables into the page, and the pictures beside it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, metavar="DIR", help="output folder of the study")
-    cases = read_cases(parser.parse_args().folder)
-    PAGE.write_text(with_tables(PAGE.read_text("utf-8"), cases), "utf-8")
+    cases = read_cases(folder_argument(__doc__), [CASES[name] for name in TITLES])
+    PAGE.write_text(with_tables(PAGE.read_text("utf-8"), cases, TABLES), "utf-8")
     metadata = {"Software": "neuroasync"}
     orders_picture(cases).savefig(ASSETS / "study-orders.png", dpi=160, metadata=metadata)
     early_picture(cases).savefig(ASSETS / "study-early.png", dpi=160, metadata=metadata)
