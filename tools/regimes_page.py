@@ -3,7 +3,9 @@
 DIR is the output folder of the command that the page names.
 """
 
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from statistics import fmean
 from typing import Final
 
@@ -16,7 +18,6 @@ from neuroasync.train.recipes import Training
 from tools.result_pages import (
     PAGES,
     Rows,
-    folder_argument,
     modes,
     own_input,
     read_cases,
@@ -121,7 +122,7 @@ TABLES: Final[Mapping[str, Callable[[CaseResults], Rows]]] = {
 
 def main() -> None:
     """Write the tables into the page."""
-    cases = read_cases(folder_argument(__doc__), REGIMES)
+    cases = read_cases(Path(sys.argv[1]), REGIMES)
     PAGE.write_text(with_tables(PAGE.read_text("utf-8"), cases, TABLES), "utf-8")
 
 

@@ -4,7 +4,6 @@ A table follows a comment such as ``<!-- study: problem -->``, and its rows are 
 between the tables is written by hand: read it again when a figure changes.
 """
 
-import argparse
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,14 +21,6 @@ ASSETS: Final = ROOT / "docs" / "assets"
 
 Rows: TypeAlias = Iterator[Sequence[str]]
 """Cells of the rows of a table, as Markdown."""
-
-
-def folder_argument(description: str | None) -> Path:
-    """Return the output folder of the study, from the command line."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("folder", type=Path, metavar="DIR", help="output folder of the study")
-    folder: Path = parser.parse_args().folder
-    return folder
 
 
 def read_cases(folder: Path, cases: Iterable[Case]) -> list[CaseResults]:

@@ -1,14 +1,24 @@
-"""Write the tables and pictures of ``docs/results/study.md``: ``python -m tools.study_page DIR``.
+"""Write the tables and pictures of ``docs/results/study.md``.
 
-DIR is the output folder of the command that the page names. Needs the extra ``viz``.
+::
+
+    python -m tools.study_page DIR BASELINES
+
+DIR is the output folder of the study that the page names, and BASELINES a file with the output of
+``python -m bench.baselines --json``. Needs the extra ``viz``.
 """
 
+import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from statistics import fmean
 from typing import Final
 
 from matplotlib.figure import Figure
 
+from neuroasync.core.model.topology import parse_topology
 from neuroasync.metrics.mean import Mean
 from neuroasync.plot.canvas import COLOURS, LINES, MARKERS, new_figure
 from neuroasync.study.design.builtin_cases import CASES
@@ -22,7 +32,6 @@ from tools.result_pages import (
     ASSETS,
     PAGES,
     Rows,
-    folder_argument,
     modes,
     own_input,
     read_cases,
@@ -132,6 +141,46 @@ def early(results: CaseResults) -> Rows:
         ]
 
 
+BASELINES: Final = ("linear", "perceptron", "snntorch")
+"""The columns of the other models."""
+
+
+def absolute(baselines: Mapping[tuple[str, str], str], results: CaseResults) -> Rows:
+    """Yield the accuracy of other models, and of two networks, with their hidden spikes."""
+    compared: tuple[tuple[Training, str], ...] = (
+        ("layered", "layer-sync"), ("unlayered-any", "random"),
+    )  # fmt: skip
+    cells = []
+    for training, policy in compared:
+        mode = own_input(results, policy)
+        hidden = fmean(_hidden_spikes(results, training, mode))
+        cells.append(f"{percent(results.accuracy(training, mode))} ({hidden:,.0f})")
+    yield [title(results), *(baselines[results.case.name, name] for name in BASELINES), *cells]
+
+
+def _hidden_spikes(results: CaseResults, training: Training, mode: Mode) -> list[float]:
+    """Return the mean number of hidden spikes in a sample, for each seed."""
+    networks = [measurement.network for measurement in results.networks(training)]
+    totals = []
+    for run, network in zip(results.runs(training, mode), networks, strict=True):
+        model = parse_topology(network.topology)
+        sizes = {p.name: p.size for p in model.populations if p.name != model.output}
+        density = run.spike_density or {}
+        totals.append(sum(density[name] * size for name, size in sizes.items()))
+    return totals
+
+
+def read_baselines(path: Path) -> dict[tuple[str, str], str]:
+    """Return the cells of the other models, by data set and model."""
+    cells = {}
+    for row in json.loads(path.read_text("utf-8"))["results"]:
+        cell = percent(Mean.of(row["accuracy"]))
+        if row["hidden_spikes"] is not None:
+            cell += f" ({fmean(row['hidden_spikes']):,.0f})"
+        cells[row["dataset"], row["baseline"]] = cell
+    return cells
+
+
 TABLES: Final[Mapping[str, Callable[[CaseResults], Rows]]] = {
     "problem": problem,
     "own order": own_order,
@@ -231,8 +280,10 @@ def agreement(cases: Sequence[CaseResults]) -> str:
 
 def main() -> None:
     """Write the tables into the page, and the pictures beside it."""
-    cases = read_cases(folder_argument(__doc__), [CASES[name] for name in TITLES])
-    PAGE.write_text(with_tables(PAGE.read_text("utf-8"), cases, TABLES), "utf-8")
+    folder, baselines = map(Path, sys.argv[1:])
+    cases = read_cases(folder, [CASES[name] for name in TITLES])
+    tables = {**TABLES, "absolute": partial(absolute, read_baselines(baselines))}
+    PAGE.write_text(with_tables(PAGE.read_text("utf-8"), cases, tables), "utf-8")
     metadata = {"Software": "neuroasync"}
     orders_picture(cases).savefig(ASSETS / "study-orders.png", dpi=160, metadata=metadata)
     early_picture(cases).savefig(ASSETS / "study-early.png", dpi=160, metadata=metadata)
