@@ -1,9 +1,9 @@
 """What does a Ray cluster cost beside threads of one process, and how many machines are enough?
 
-``decisions``: ``Cluster.decide_all`` with one and two workers, beside ``Network.decide_all`` with
-as many threads, on the same samples in the same run: those of the reference case, with 24 kB of
-events each, and handwritten digits. A thread takes several seconds for the data set, and the
-cluster decides it in chunks of about a second.
+``decisions``: ``Network.decide_all`` on a cluster of one and two workers, beside as many threads,
+on the same samples in the same run: those of the reference case, with 24 kB of events each, and
+handwritten digits. A thread takes several seconds for the data set, and the cluster decides it in
+chunks of about a second.
 
 ``training``: a step of ``Cluster.train_dataset`` with one and two workers, beside a step of
 ``train_dataset`` with one and two threads, on the reference network of ``bench.training``. The
@@ -113,13 +113,14 @@ async def measure_decisions(plan: Plan, cluster: Cluster, workers: int, data: st
     repeats = await _repeats(network, distinct, plan.seconds)
     samples = distinct.take(np.arange(repeats * len(distinct)) % len(distinct))
 
-    async def locally(threads: int, _call: int) -> list[Decision]:
+    async def decide(threads: int | None, cluster: Cluster | None, _call: int) -> list[Decision]:
         async with network:
-            return await network.decide_all(samples, workers=threads)
+            return await network.decide_all(samples, workers=threads, cluster=cluster)
 
-    contenders = [Contender(f"threads, {k}", partial(locally, k)) for k in range(1, workers + 1)]
-    ray = f"Ray workers, {workers}"
-    contenders.append(Contender(ray, lambda _: cluster.decide_all(network, samples)))
+    contenders = [
+        Contender(f"threads, {k}", partial(decide, k, None)) for k in range(1, workers + 1)
+    ]
+    contenders.append(Contender(f"Ray workers, {workers}", partial(decide, None, cluster)))
     timings = await take_turns(contenders, plan.rounds, 1)
     decisions = timings.outcomes["threads, 1"][-1]
     for name, outcomes in timings.outcomes.items():

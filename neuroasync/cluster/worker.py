@@ -14,7 +14,7 @@ from ray import cloudpickle
 
 from neuroasync.core.engine.decision import Decision, PackedDecisions
 from neuroasync.core.engine.run_settings import RunOptions
-from neuroasync.runtime.batch.decide_all import Samples
+from neuroasync.runtime.batch.decide_all import DataSet
 from neuroasync.runtime.network import Network
 
 __all__ = ["DecidedChunk", "StoredNetwork", "decide_chunk"]
@@ -74,22 +74,12 @@ class DecidedChunk:
     seconds: float
 
 
-def decide_chunk(
-    stored: StoredNetwork,
-    samples: Samples,
-    seed: int,
-    first: int,
-    duration_us: int | None,
-    options: RunOptions,
-) -> DecidedChunk:
+def decide_chunk(stored: StoredNetwork, data: DataSet, options: RunOptions) -> DecidedChunk:
     """Decide samples in this worker, on one core.
 
     Args:
         stored: the network.
-        samples: the samples of the chunk.
-        seed: seed of the data set.
-        first: number of the chunk's first sample.
-        duration_us: length of each sample, µs, or None.
+        data: the samples of the chunk.
         options: options of the call.
 
     Raises:
@@ -99,7 +89,12 @@ def decide_chunk(
 
     def decide() -> Awaitable[list[Decision]]:
         return network.decide_all(
-            samples, seed=seed, first=first, workers=1, duration_us=duration_us, **options
+            data.samples,
+            seed=data.seed,
+            first=data.first,
+            workers=1,
+            duration_us=data.duration_us,
+            **options,
         )
 
     return asyncio.run(_timed(network, decide))

@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self, SupportsIndex, overload
 
@@ -88,8 +88,7 @@ class SpikeTrains:
             labels_over_time.check_covers(fields["t_us"], fields["offsets"])
         values = None if value is None else value_array(value, fields["t_us"].size)
         rest = {"labels": classes, "shape": extents, "labels_over_time": labels_over_time}
-        for name, field in (fields | rest | {"value": values}).items():
-            object.__setattr__(self, name, field)
+        self._keep(fields | rest | {"value": values})
 
     @classmethod
     def from_trains(
@@ -147,7 +146,9 @@ class SpikeTrains:
             )
         k %= len(self)
         events = slice(int(self.offsets[k]), int(self.offsets[k + 1]))
-        return SpikeTrain(self.t_us[events], self.index[events], taken_values(self.value, events))
+        # The events were checked when this was created, and nobody can write them.
+        value = taken_values(self.value, events)
+        return SpikeTrain.of_checked(self.t_us[events], self.index[events], value)
 
     def take(self, samples: ArrayLike) -> Self:
         """Return a copy of the samples with these numbers, in this order.
@@ -230,6 +231,21 @@ class SpikeTrains:
         labels = None if self.labels is None else self.labels[start:stop]
         over = self.labels_over_time
         over = None if over is None else over.take(np.arange(start, stop))
-        t_us, index = self.t_us[events], self.index[events]
-        value = taken_values(self.value, events)
-        return type(self)(t_us, index, offsets - offsets[0], labels, self.shape, over, value)
+        part = object.__new__(type(self))
+        part._keep(
+            {
+                "t_us": self.t_us[events],
+                "index": self.index[events],
+                "offsets": int64_array("offsets", offsets - offsets[0]),
+                "labels": labels,
+                "shape": self.shape,
+                "labels_over_time": over,
+                "value": taken_values(self.value, events),
+            }
+        )
+        return part
+
+    def _keep(self, fields: Mapping[str, object]) -> None:
+        """Set all fields of a new object, which are checked."""
+        for name, field in fields.items():
+            object.__setattr__(self, name, field)
