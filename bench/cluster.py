@@ -32,7 +32,7 @@ import numpy as np
 from rich.console import Console
 
 from bench.capacity import Floats, fleet, sampled
-from bench.cluster_model import Costs, data_set_s, measure_costs
+from bench.cluster_model import Costs, data_set_s, measure_costs, usable_cores
 from bench.environment import describe
 from bench.paired_timing import Contender, Timings, quantiles, take_turns
 from bench.reference_networks import INPUTS, as_bundle, dense_stack
@@ -42,7 +42,6 @@ from bench.result import CheckError, Line, Result, lines_of
 from bench.training_steps import Task
 from neuroasync import Bundle, Decision, Network, SpikeTrains
 from neuroasync.cluster import Cluster
-from neuroasync.core.cpu import cores
 from neuroasync.datasets import Dataset
 from neuroasync.datasets.user_data import user_dataset
 from neuroasync.shipped import shipped_spikes
@@ -101,12 +100,14 @@ class Decided:
         samples: number of samples.
         service_s: f64[distinct samples], time of a sample on one core, s.
         costs: what the cluster adds to it.
+        cores: number of cores that the machine had for the program and its workers.
     """
 
     result: Result
     samples: int
     service_s: Floats
     costs: Costs
+    cores: float
 
 
 def _reference() -> tuple[Network, SpikeTrains]:
@@ -161,7 +162,8 @@ async def measure_decisions(plan: Plan, cluster: Cluster, workers: int, data: st
     service_s = np.median(wall_s, axis=0)
     mean_s = timings.least("threads, 1") / len(samples)
     costs = measure_costs(network, samples, decisions, int(_CHUNK_S / mean_s))
-    return Decided(result, len(samples), service_s * (mean_s / service_s.mean()), costs)
+    service_s *= mean_s / service_s.mean()
+    return Decided(result, len(samples), service_s, costs, usable_cores())
 
 
 def _beside(timings: Timings, line: Line, threads: str) -> Line:
@@ -257,10 +259,11 @@ def model_data_sets(measured: Sequence[Decided]) -> Result:
     lines = []
     for workers, decided in enumerate(measured, 1):
         services = sampled(decided.service_s, decided.samples, 0).tolist()
-        predicted = data_set_s(services, decided.costs, workers, cores())
+        predicted = data_set_s(services, decided.costs, workers, decided.cores)
         least = decided.result.lines[-1].figures["min"]
         figures = {"model s": predicted, "measured s": least, "measured/model": least / predicted}
-        lines.append(Line(f"{workers} workers, {cores()} cores", figures=figures))
+        name = f"{workers} workers, {decided.cores:.2g} cores"
+        lines.append(Line(name, figures=figures))
     for workers in _MORE_WORKERS:
         predicted = data_set_s(services, decided.costs, workers, workers + 1)
         name = f"{workers} workers, {workers + 1} cores"

@@ -9,6 +9,8 @@ The parameters are measured one at a time, each while nothing else runs.
 """
 
 import statistics
+import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -22,12 +24,20 @@ from neuroasync.cluster.chunks import Chunks
 from neuroasync.cluster.packed_samples import PackedSamples
 from neuroasync.cluster.tasks import TASKS_PER_CPU, submit
 from neuroasync.cluster.worker import StoredNetwork, decide_chunk
+from neuroasync.core.cpu import cores
 from neuroasync.core.engine.decision import PackedDecisions
 from neuroasync.runtime.batch.decide_all import DataSet
 
-__all__ = ["Costs", "data_set_s", "measure_costs"]
+__all__ = ["Costs", "data_set_s", "measure_costs", "usable_cores"]
 
 _REPEATS: Final = 5
+_COUNT: Final = """
+import time
+count, end = 0, time.perf_counter() + 0.4
+while time.perf_counter() < end:
+    count += 1
+print(count)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +87,25 @@ def measure_costs(
     )
 
 
+def usable_cores() -> float:
+    """Return how much more processes on all cores get done than a single one, at least 1.
+
+    Other programs may use the machine, too, and virtual cores may share a real one.
+    """
+    together = cores()
+    ratios = [_counted(together) / _counted(1) for _ in range(_REPEATS)]
+    return max(1.0, statistics.median(ratios))
+
+
+def _counted(processes: int) -> int:
+    """Return how far so many processes count together in a fraction of a second."""
+    command = [sys.executable, "-c", _COUNT]
+    running = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)
+    ]
+    return sum(int(process.communicate()[0]) for process in running)
+
+
 def _median_s(function: Any) -> float:
     """Return the median time of a call, s. Its result is kept until the call is timed."""
     times = []
@@ -102,7 +131,7 @@ class _Machine:
     service_s: Sequence[float]
     costs: Costs
     workers: int
-    cores: int
+    cores: float
     now_s: float = 0.0
     in_flight: int = 0
     chunks: Chunks = field(init=False)
@@ -164,13 +193,15 @@ class _Machine:
                 self.in_flight -= 1
 
 
-def data_set_s(service_s: Sequence[float], costs: Costs, workers: int, cores: int) -> float:
+def data_set_s(
+    service_s: Sequence[float], costs: Costs, workers: int, shared_cores: float
+) -> float:
     """Return the simulated time of a data set on a cluster, s.
 
     Args:
         service_s: times of its samples on one core, s.
         costs: the costs of the cluster.
         workers: number of workers.
-        cores: number of cores that they share with the program.
+        shared_cores: number of cores that they share with the program.
     """
-    return _Machine(service_s, costs, workers, cores).run()
+    return _Machine(service_s, costs, workers, shared_cores).run()

@@ -6,7 +6,6 @@ import pytest
 pytest.importorskip("ray", reason="needs ray: pip install 'neuroasync[ray]'")
 pytest.importorskip("torch", reason="needs torch: pip install 'neuroasync[train]'")
 
-from bench import cluster
 from bench.cluster import Decided, model_capacity, model_data_sets
 from bench.cluster_model import Costs
 from bench.result import Line, Result
@@ -17,11 +16,10 @@ FREE = Costs(0.0, 0.0, 0.0, 0.0)
 def decided(workers, seconds):
     """Return measured times of a data set of 1,000 samples, each of which takes 1 ms."""
     line = Line(f"Ray workers, {workers}", figures={"min": seconds})
-    return Decided(Result("", "", "", "", (line,), ()), 1000, np.full(5, 1e-3), FREE)
+    return Decided(Result("", "", "", "", (line,), ()), 1000, np.full(5, 1e-3), FREE, 2.0)
 
 
-def test_the_model_stands_beside_the_measured_points(monkeypatch):
-    monkeypatch.setattr(cluster, "cores", lambda: 2)
+def test_the_model_stands_beside_the_measured_points():
     one, two, *more = model_data_sets([decided(1, 1.1), decided(2, 0.55)]).lines
     assert one.figures == pytest.approx({"model s": 1, "measured s": 1.1, "measured/model": 1.1})
     # The last chunks are not equally long, so that one worker waits for the other.
