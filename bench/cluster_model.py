@@ -14,7 +14,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import ray
@@ -26,7 +26,6 @@ from neuroasync.cluster.tasks import TASKS_PER_CPU, submit
 from neuroasync.cluster.worker import StoredNetwork, decide_chunk
 from neuroasync.core.cpu import cores
 from neuroasync.core.engine.decision import PackedDecisions
-from neuroasync.runtime.batch.decide_all import DataSet
 
 __all__ = ["Costs", "data_set_s", "measure_costs", "usable_cores"]
 
@@ -69,15 +68,15 @@ def measure_costs(
         chunk: number of samples of a chunk; a larger one costs more for each sample.
     """
     stored = StoredNetwork.put(network)
-    empty = DataSet(PackedSamples.of(samples[:0]), 0, 0, None)
+    empty = PackedSamples.of(samples[:0])
     part, size = samples[:chunk], min(chunk, len(samples))
     packed = PackedDecisions.of(decisions[:size])
 
     def task() -> None:
-        ray.get(submit(decide_chunk, stored, empty, {}))
+        ray.get(submit(decide_chunk, stored, empty, 0, 0, None, {}))
 
     def send() -> Any:
-        return ray.put(replace(empty, samples=PackedSamples.of(part)))
+        return ray.put(PackedSamples.of(part))
 
     return Costs(
         _median_s(lambda: StoredNetwork.put(network)),

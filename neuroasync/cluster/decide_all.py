@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from neuroasync.cluster.chunks import Chunks
@@ -25,11 +24,12 @@ async def decide_all(
     """
     stored = await asyncio.to_thread(StoredNetwork.put, job.network)
     data = job.data
+    seed, first, duration_us = data.seed, data.first, data.duration_us
 
     def start(chunk: range) -> Any:
         samples = PackedSamples.of(data.samples[chunk.start : chunk.stop])
-        part = replace(data, samples=samples, first=data.first + chunk.start)
-        return submit(decide_chunk, stored, part, job.options)
+        number = first + chunk.start
+        return submit(decide_chunk, stored, samples, seed, number, duration_us, job.options)
 
     return await _Run(len(data.samples), cpus, start, on_decision).run()
 

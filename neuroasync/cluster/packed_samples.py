@@ -1,22 +1,20 @@
 """Samples in a few arrays, which travel to a worker without another check or copy."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self, overload
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.events.spike_trains import SpikeTrains
-from neuroasync.core.events.values import Values, joined_values, taken_values
+from neuroasync.core.events.values import Values, joined_values
 from neuroasync.runtime.batch.decide_all import Samples
 
 __all__ = ["PackedSamples"]
 
 
 @dataclass(frozen=True, slots=True)
-class PackedSamples(Sequence[SpikeTrain]):
+class PackedSamples:
     """Samples that are spike trains already, one after the other.
 
     The program has checked them when it made the trains. A worker receives these arrays from the
@@ -24,15 +22,15 @@ class PackedSamples(Sequence[SpikeTrain]):
     check would protect it from nothing, and takes a tenth of the time of a short decision.
 
     Attributes:
-        t_us, inputs: i64[events], times, µs, and input indices.
-        values: f32[events], their values, or None.
+        t_us, index: i64[events], times, µs, and input indices.
+        value: f32[events], their values, or None.
         offsets: i64[samples + 1]; the events of sample k are those from ``offsets[k]`` to
             ``offsets[k + 1]``.
     """
 
     t_us: NDArray[np.int64]
-    inputs: NDArray[np.int64]
-    values: Values
+    index: NDArray[np.int64]
+    value: Values
     offsets: NDArray[np.int64]
 
     @classmethod
@@ -48,22 +46,6 @@ class PackedSamples(Sequence[SpikeTrain]):
             np.cumsum([0, *map(len, samples)], dtype=np.int64),
         )
 
-    def __len__(self) -> int:
-        """Return the number of samples."""
-        return self.offsets.size - 1
-
-    @overload
-    def __getitem__(self, at: int) -> SpikeTrain: ...
-
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[SpikeTrain]: ...
-
-    def __getitem__(self, at: int | slice) -> SpikeTrain | Sequence[SpikeTrain]:
-        """Return a sample, or a list of samples."""
-        if isinstance(at, slice):
-            return [self[k] for k in range(*at.indices(len(self)))]
-        if not 0 <= at < len(self):
-            raise IndexError(f"a sample number must be from 0 to {len(self) - 1}, got {at}")
-        events = slice(int(self.offsets[at]), int(self.offsets[at + 1]))
-        value = taken_values(self.values, events)
-        return SpikeTrain.of_checked(self.t_us[events], self.inputs[events], value)
+    def unpack(self, shape: tuple[int, ...]) -> SpikeTrains:
+        """Return the samples, for an input of this shape."""
+        return SpikeTrains.of_checked(self.t_us, self.index, self.offsets, shape, self.value)

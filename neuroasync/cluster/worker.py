@@ -12,9 +12,9 @@ from typing import Any, Final, Self
 import ray
 from ray import cloudpickle
 
+from neuroasync.cluster.packed_samples import PackedSamples
 from neuroasync.core.engine.decision import Decision, PackedDecisions
 from neuroasync.core.engine.run_settings import RunOptions
-from neuroasync.runtime.batch.decide_all import DataSet
 from neuroasync.runtime.network import Network
 
 __all__ = ["DecidedChunk", "StoredNetwork", "decide_chunk"]
@@ -74,27 +74,33 @@ class DecidedChunk:
     seconds: float
 
 
-def decide_chunk(stored: StoredNetwork, data: DataSet, options: RunOptions) -> DecidedChunk:
+def decide_chunk(
+    stored: StoredNetwork,
+    samples: PackedSamples,
+    seed: int,
+    first: int,
+    duration_us: int | None,
+    options: RunOptions,
+) -> DecidedChunk:
     """Decide samples in this worker, on one core.
 
     Args:
         stored: the network.
-        data: the samples of the chunk.
+        samples: the samples of the chunk.
+        seed: seed of the data set.
+        first: number of the chunk's first sample.
+        duration_us: length of each sample, µs, or None.
         options: options of the call.
 
     Raises:
         Exception: as for :meth:`neuroasync.Network.decide_all`.
     """
     network = stored.load()
+    trains = samples.unpack(network.bundle.model.input_shape)
 
     def decide() -> Awaitable[list[Decision]]:
         return network.decide_all(
-            data.samples,
-            seed=data.seed,
-            first=data.first,
-            workers=1,
-            duration_us=data.duration_us,
-            **options,
+            trains, seed=seed, first=first, workers=1, duration_us=duration_us, **options
         )
 
     return asyncio.run(_timed(network, decide))

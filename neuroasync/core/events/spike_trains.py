@@ -117,6 +117,35 @@ class SpikeTrains:
         value = joined_values((len(train), train.value) for train in trains)
         return cls(t_us, index, offsets, labels, shape, labels_over_time, value)
 
+    @classmethod
+    def of_checked(
+        cls,
+        t_us: NDArray[np.int64],
+        index: NDArray[np.int64],
+        offsets: NDArray[np.int64],
+        shape: tuple[int, ...],
+        value: NDArray[np.float32] | None,
+        labels: NDArray[np.int64] | None = None,
+        labels_over_time: LabelsOverTime | None = None,
+    ) -> Self:
+        """Return samples from arrays of checked ones, without checking or copying them.
+
+        Nobody may write to the arrays, which are those of the constructor.
+        """
+        trains = object.__new__(cls)
+        trains._keep(
+            {
+                "t_us": t_us,
+                "index": index,
+                "offsets": offsets,
+                "labels": labels,
+                "shape": shape,
+                "labels_over_time": labels_over_time,
+                "value": value,
+            }
+        )
+        return trains
+
     def __len__(self) -> int:
         """Return the number of samples."""
         return self.offsets.size - 1
@@ -231,19 +260,10 @@ class SpikeTrains:
         labels = None if self.labels is None else self.labels[start:stop]
         over = self.labels_over_time
         over = None if over is None else over.take(np.arange(start, stop))
-        part = object.__new__(type(self))
-        part._keep(
-            {
-                "t_us": self.t_us[events],
-                "index": self.index[events],
-                "offsets": int64_array("offsets", offsets - offsets[0]),
-                "labels": labels,
-                "shape": self.shape,
-                "labels_over_time": over,
-                "value": taken_values(self.value, events),
-            }
-        )
-        return part
+        offsets = int64_array("offsets", offsets - offsets[0])
+        value = taken_values(self.value, events)
+        t_us, index = self.t_us[events], self.index[events]
+        return self.of_checked(t_us, index, offsets, self.shape, value, labels, over)
 
     def _keep(self, fields: Mapping[str, object]) -> None:
         """Set all fields of a new object, which are checked."""
