@@ -1,16 +1,19 @@
 """What does a Ray cluster cost beside threads of one process, and how many machines are enough?
 
-``decisions``: ``Cluster.decide_all`` with one and two workers, beside ``Network.decide_all`` with
-as many threads, on the same samples in the same run: those of the reference case, with 24 kB of
-events each, and handwritten digits. A thread takes several seconds for the data set, and the
-cluster decides it in chunks of about a second.
+``decisions``: ``Network.decide_all`` on a cluster of one and two workers, beside as many threads,
+on the same samples in the same run: those of the reference case, with 24 kB of events each, and
+handwritten digits. A thread takes several seconds for the data set, and the cluster decides it in
+chunks of about a second.
 
 ``training``: a step of ``Cluster.train_dataset`` with one and two workers, beside a step of
 ``train_dataset`` with one and two threads, on the reference network of ``bench.training``. The
 start of the workers is not counted. The bundles must be equal.
 
+``data sets``: the model of ``bench.cluster_model`` beside the measured times of the reference case,
+and for more workers.
+
 ``capacity``: the model of ``bench.capacity`` for many streams, with the service times of the
-decisions with one thread, and its prediction for the measured numbers of workers.
+decisions with one thread, without and with the cost of the server's messages.
 
 ::
 
@@ -28,7 +31,8 @@ from typing import Final
 import numpy as np
 from rich.console import Console
 
-from bench.capacity import Floats, fleet, sampled, simulate
+from bench.capacity import Floats, fleet, sampled
+from bench.cluster_model import Costs, data_set_s, measure_costs, usable_cores
 from bench.environment import describe
 from bench.paired_timing import Contender, Timings, quantiles, take_turns
 from bench.reference_networks import INPUTS, as_bundle, dense_stack
@@ -44,7 +48,15 @@ from neuroasync.shipped import shipped_spikes
 from neuroasync.train import TrainConfig
 from neuroasync.train.recipes import Recipe, train_dataset
 
-__all__ = ["Decided", "Plan", "main", "measure_decisions", "measure_training", "model_capacity"]
+__all__ = [
+    "Decided",
+    "Plan",
+    "main",
+    "measure_decisions",
+    "measure_training",
+    "model_capacity",
+    "model_data_sets",
+]
 
 _WORKERS: Final = (1, 2)
 _TARGET: Final = 1.1
@@ -52,7 +64,14 @@ _STREAMS: Final = 1_000_000
 _CORES: Final = 16
 _P99_MS: Final = 5.0
 _DISTINCT: Final = 64
+_TIMED: Final = 20
+"""Repetitions of the samples, and measurements of them, that tell how large the data set is."""
 _RATES_HZ: Final = (1.0, 10.0, 50.0)
+_MORE_WORKERS: Final = (4, 8, 16)
+_CHUNK_S: Final = 1.0
+_MESSAGE_S: Final = 294e-6
+"""CPU time that the server adds to a decision, s: ``bench.server_cost`` has measured 319 µs with
+512 connections, of which the kernels take 25 µs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +101,15 @@ class Decided:
         result: the table.
         samples: number of samples.
         service_s: f64[distinct samples], time of a sample on one core, s.
+        costs: what the cluster adds to it.
+        cores: number of cores that the machine had for the program and its workers.
     """
 
     result: Result
     samples: int
     service_s: Floats
+    costs: Costs
+    cores: float
 
 
 def _reference() -> tuple[Network, SpikeTrains]:
@@ -113,13 +136,14 @@ async def measure_decisions(plan: Plan, cluster: Cluster, workers: int, data: st
     repeats = await _repeats(network, distinct, plan.seconds)
     samples = distinct.take(np.arange(repeats * len(distinct)) % len(distinct))
 
-    async def locally(threads: int, _call: int) -> list[Decision]:
+    async def decide(threads: int | None, cluster: Cluster | None, _call: int) -> list[Decision]:
         async with network:
-            return await network.decide_all(samples, workers=threads)
+            return await network.decide_all(samples, workers=threads, cluster=cluster)
 
-    contenders = [Contender(f"threads, {k}", partial(locally, k)) for k in range(1, workers + 1)]
-    ray = f"Ray workers, {workers}"
-    contenders.append(Contender(ray, lambda _: cluster.decide_all(network, samples)))
+    contenders = [
+        Contender(f"threads, {k}", partial(decide, k, None)) for k in range(1, workers + 1)
+    ]
+    contenders.append(Contender(f"Ray workers, {workers}", partial(decide, None, cluster)))
     timings = await take_turns(contenders, plan.rounds, 1)
     decisions = timings.outcomes["threads, 1"][-1]
     for name, outcomes in timings.outcomes.items():
@@ -139,7 +163,9 @@ async def measure_decisions(plan: Plan, cluster: Cluster, workers: int, data: st
     wall_s = np.array([d.wall_s for d in decisions]).reshape(repeats, len(distinct))
     service_s = np.median(wall_s, axis=0)
     mean_s = timings.least("threads, 1") / len(samples)
-    return Decided(result, len(samples), service_s * (mean_s / service_s.mean()))
+    costs = measure_costs(network, samples, decisions, int(_CHUNK_S / mean_s))
+    service_s *= mean_s / service_s.mean()
+    return Decided(result, len(samples), service_s, costs, usable_cores())
 
 
 def _beside(timings: Timings, line: Line, threads: str) -> Line:
@@ -153,11 +179,14 @@ def _beside(timings: Timings, line: Line, threads: str) -> Line:
 
 async def _repeats(network: Network, samples: SpikeTrains, seconds: float) -> int:
     """Return how often one thread decides the samples in this time."""
+    several = samples.take(np.arange(_TIMED * len(samples)) % len(samples))
+    took_s = []
     async with network:
-        await network.decide_all(samples, workers=1)
-        began = time.perf_counter()
-        await network.decide_all(samples, workers=1)
-        return max(1, int(seconds / (time.perf_counter() - began)))
+        for _ in range(_TIMED):
+            began = time.perf_counter()
+            await network.decide_all(several, workers=1)
+            took_s.append(time.perf_counter() - began)
+    return max(1, int(seconds * _TIMED / min(took_s)))
 
 
 async def measure_training(plan: Plan, cluster: Cluster) -> Result:
@@ -230,29 +259,59 @@ def _training(plan: Plan) -> tuple[Dataset, Recipe]:
     return dataset, Recipe(topology, config)
 
 
-def model_capacity(measured: Sequence[Decided]) -> Result:
-    """Return what the model says about the measured points, and fleets for many streams."""
-    lines, service_s = [], measured[-1].service_s
+def model_data_sets(measured: Sequence[Decided]) -> Result:
+    """Return what the model says about the measured data sets, and about more workers."""
+    lines = []
     for workers, decided in enumerate(measured, 1):
-        line, size = decided.result.lines[-1], decided.samples
-        services = sampled(decided.service_s, size, 0)
-        predicted = float(simulate(np.zeros(size), services, workers).latency_s.max())
-        least, name = line.figures["min"], line.name
+        services = sampled(decided.service_s, decided.samples, 0).tolist()
+        predicted = data_set_s(services, decided.costs, workers, decided.cores)
+        least = decided.result.lines[-1].figures["min"]
         figures = {"model s": predicted, "measured s": least, "measured/model": least / predicted}
-        lines.append(Line(f"{name}, all at once", figures=figures))
-    for rate_hz in _RATES_HZ:
-        found = asdict(fleet(_STREAMS, rate_hz, service_s, _CORES, _P99_MS))
-        name = f"{_STREAMS:,} streams, {rate_hz:g}/s each"
-        lines.append(Line(name, figures=found))
+        name = f"{workers} workers, {decided.cores:.2g} cores"
+        lines.append(Line(name, figures=figures))
+    for workers in _MORE_WORKERS:
+        predicted = data_set_s(services, decided.costs, workers, workers + 1)
+        name = f"{workers} workers, {workers + 1} cores"
+        lines.append(Line(name, figures={"model s": predicted}))
+    costs = "; ".join(
+        f"{name.removesuffix('_s')} {1e6 * value:.3g} µs"
+        for name, value in asdict(decided.costs).items()
+    )
+    return Result(
+        "data sets",
+        "the model of the program's queue and the workers' queue, beside the measurements",
+        f"{decided.samples} samples; costs: {costs}",
+        "none",
+        tuple(lines),
+        ("the model agrees with calculations by hand in tests/bench/test_cluster_model.py",),
+        ("start is for a data set, task for a chunk, send and receive for a sample",),
+    )
+
+
+def model_capacity(service_s: Floats) -> Result:
+    """Return fleets for many streams.
+
+    Args:
+        service_s: f64[distinct samples], times of samples on one core, s.
+    """
+    lines = [
+        Line(
+            f"{rate_hz:g}/s, {where}",
+            figures=asdict(fleet(_STREAMS, rate_hz, service_s + added_s, _CORES, _P99_MS)),
+        )
+        for where, added_s in (("in place", 0.0), ("by a server", _MESSAGE_S))
+        for rate_hz in _RATES_HZ
+    ]
     return Result(
         "capacity",
-        f"machines of {_CORES} cores for many streams, 99 of 100 decisions within {_P99_MS:g} ms",
-        f"a service takes {1e6 * service_s.mean():.0f} µs on average, "
-        f"{1e6 * np.quantile(service_s, 0.99):.0f} µs at the 99th percentile",
+        f"machines of {_CORES} cores for {_STREAMS:,} streams, 99 of 100 decisions within "
+        f"{_P99_MS:g} ms",
+        f"a decision takes {1e6 * service_s.mean():.0f} µs on average, "
+        f"{1e6 * np.quantile(service_s, 0.99):.0f} µs at the 99th percentile; a server adds "
+        f"{1e6 * _MESSAGE_S:.0f} µs",
         "none",
         tuple(lines),
         ("the model of the queue agrees with M/M/c and M/D/1 in tests/bench/test_capacity.py",),
-        ("only the first two lines are measured", "the cost of messages is not included"),
     )
 
 
@@ -266,7 +325,8 @@ def _measure(plan: Plan) -> Iterator[Result]:
             ]
         decided.append(measured[0])
         yield from (each.result for each in measured)
-    yield model_capacity(decided)
+    yield model_data_sets(decided)
+    yield model_capacity(decided[-1].service_s)
     with Cluster("local", cpus=max(_WORKERS)) as cluster:
         yield asyncio.run(measure_training(plan, cluster))
 
@@ -279,7 +339,7 @@ def main() -> None:
     add_out_option(parser)
     options = parser.parse_args()
     plan = Plan(0.5, 1, 32, 2, 3) if options.quick else Plan()
-    console = Console(soft_wrap=True)
+    console = Console()
     results = []
     for result in _measure(plan):
         results.append(result)

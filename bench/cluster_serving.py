@@ -26,7 +26,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -40,6 +39,7 @@ from bench.paired_timing import quantiles
 from bench.report import add_out_option, as_json, print_result, save
 from bench.result import CheckError, Line, Result
 from bench.server_process import ServerProcess
+from bench.worker_processes import pids_titled
 from neuroasync import Network, SpikeTrain, SpikeTrains
 from neuroasync.cluster.serving import deployment
 from neuroasync.shipped import load_spikes, shipped_file
@@ -236,15 +236,7 @@ async def _until_replicas(count: int) -> list[int]:
 
 def replica_pids(application: str) -> list[int]:
     """Return the processes of an application's replicas, which Ray names after the deployment."""
-    title = f"ray::ServeReplica:{application}:Replica".encode()
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if path.read_bytes().startswith(title):
-                found.append(int(path.parent.name))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return found
+    return pids_titled(f"ray::ServeReplica:{application}:Replica")
 
 
 def _message(events: SpikeTrain, is_last: bool) -> str:

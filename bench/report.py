@@ -4,9 +4,9 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from bench.result import Line, Result
@@ -14,6 +14,9 @@ from bench.result import Line, Result
 __all__ = ["add_out_option", "as_json", "print_result", "save"]
 
 _FORMAT = 1
+_TARGET: Final = "target"
+_GAP: Final = 2
+"""Space between two columns."""
 
 
 def add_out_option(parser: argparse.ArgumentParser) -> None:
@@ -39,23 +42,53 @@ def save(run: dict[str, Any], folder: Path) -> Path:
 
 
 def print_result(result: Result, console: Console) -> None:
-    """Print the table of a result, its checks and its notes."""
-    names = list(dict.fromkeys(name for line in result.lines for name in line.figures))
+    """Print the figures of a result, its checks and its notes.
+
+    Columns that do not fit beside the others are printed in a further table.
+    """
     console.print(f"{result.name}: {result.question}", style="bold", highlight=False)
-    table = Table(box=None)
-    table.add_column("")
-    for column in ("n", "p50", "p90", "p99", "max", "ratio", "p10-p90", *names):
-        table.add_column(column, justify="right")
-    table.add_column("target")
-    for line in result.lines:
-        table.add_row(line.name, *_cells(line), *(_figure(line, f) for f in names), line.target)
-    console.print(table)
+    names = [line.name for line in result.lines]
+    for columns in _fitting(_columns(result), max(map(len, names)), console.width):
+        table = Table(box=None)
+        table.add_column("", no_wrap=True)
+        for column in columns:
+            justify: JustifyMethod = "left" if column[0] == _TARGET else "right"
+            table.add_column(column[0], justify=justify)
+        for name, *row in zip(names, *(column[1:] for column in columns), strict=True):
+            table.add_row(name, *row)
+        console.print(table)
     console.print(f"  {result.unit}; ratios refer to: {result.baseline}", highlight=False)
     for check in result.checks:
         console.print(f"  checked: {check}", highlight=False, markup=False)
     for note in result.notes:
         console.print(f"  note: {note}", highlight=False, markup=False)
     console.print()
+
+
+def _columns(result: Result) -> list[list[str]]:
+    """Return the columns that have a value, each with its name first."""
+    figures = list(dict.fromkeys(name for line in result.lines for name in line.figures))
+    titles = ("n", "p50", "p90", "p99", "max", "ratio", "p10-p90", *figures, _TARGET)
+    rows = [
+        (*_cells(line), *(_figure(line, name) for name in figures), line.target)
+        for line in result.lines
+    ]
+    columns = [list(column) for column in zip(titles, *rows, strict=True)]
+    return [column for column in columns if any(column[1:])]
+
+
+def _fitting(columns: list[list[str]], first: int, width: int) -> list[list[list[str]]]:
+    """Divide columns into groups that fit beside a first column in a console, in their order."""
+    groups: list[list[list[str]]] = [[]]
+    used = first
+    for column in columns:
+        needed = max(map(len, column)) + _GAP
+        if groups[-1] and used + needed > width:
+            groups.append([])
+            used = first
+        groups[-1].append(column)
+        used += needed
+    return groups
 
 
 def _cells(line: Line) -> list[str]:

@@ -11,12 +11,13 @@ from neuroasync.shipped import shipped_spikes
 
 async def main() -> None:
     network, samples = Network.load("unlayered"), shipped_spikes()
-    with Cluster("local", cpus=2) as cluster:
-        decisions = await cluster.decide_all(network, samples)
+    async with network:
+        with Cluster("local", cpus=2) as cluster:
+            decisions = await network.decide_all(samples, cluster=cluster)
+        alike = decisions == await network.decide_all(samples)
     right = np.mean([d.label == label for d, label in zip(decisions, samples.labels, strict=True)])
     print(f"{right:.1%} of {len(decisions)} are right")
-    async with network:
-        print("the same decisions:", decisions == await network.decide_all(samples))
+    print("the same decisions:", alike)
 
 
 asyncio.run(main())

@@ -7,7 +7,7 @@ __all__ = ["Chunks"]
 _TARGET_S: Final = 1.0
 """Intended time of a chunk, s: long enough that the overhead of a task is small."""
 
-_GROWTH: Final = 4
+_GROWTH: Final = 16
 """How much larger than a measured chunk the next ones may be."""
 
 

@@ -1,11 +1,11 @@
-"""A connection to a Ray cluster, on which data sets are decided."""
+"""A connection to a Ray cluster, whose workers decide data sets and train networks."""
 
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, NoReturn, Self, Unpack
+from typing import TYPE_CHECKING, Final, NoReturn, Self
 
 import ray
 
@@ -13,14 +13,11 @@ from neuroasync import limits
 from neuroasync.cluster.decide_all import decide_all
 from neuroasync.cluster.tasks import ClusterError
 from neuroasync.core.copies import cannot_copy
-from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.engine.decision import Decision
-from neuroasync.core.engine.run_settings import RunOptions, check_seed
-from neuroasync.core.events.spike_train import Events
 from neuroasync.core.formats.bundle import Bundle, Scalar
 from neuroasync.core.model.checks import check_int
 from neuroasync.errors import ClosedError
-from neuroasync.runtime.batch.decide_all import Samples, check_samples
+from neuroasync.runtime.batch.cluster_job import ClusterJob
 from neuroasync.runtime.network import Network
 
 if TYPE_CHECKING:
@@ -36,6 +33,9 @@ _MAX_CONNECT_S: Final = 10.0
 
 class Cluster:
     """A Ray cluster, to be used inside ``with``, which blocks for seconds while Ray starts.
+
+    Pass it as ``cluster=`` to :meth:`neuroasync.Network.decide_all` or
+    :func:`neuroasync.study.run_study`.
 
     If the program is connected to a Ray cluster already, that connection is used, and kept.
 
@@ -119,62 +119,24 @@ class Cluster:
             raise ClosedError("the cluster is not connected; use it inside `with`")
         return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
-    async def decide_all(
-        self,
-        network: Network,
-        samples: Samples | Iterable[Events],
-        *,
-        seed: int | None = None,
-        first: int = 0,
-        duration_us: Duration | None = None,
-        on_decision: Callable[[int], None] | None = None,
-        **options: Unpack[RunOptions],
+    async def run_job(
+        self, job: ClusterJob[Network], on_decision: Callable[[int], None] | None
     ) -> list[Decision]:
-        """Decide each sample of a data set, from rest, on all CPUs of the cluster.
-
-        The decisions are those of :meth:`neuroasync.Network.decide_all`, except for ``wall_s``,
-        wherever the samples are decided and whichever workers are lost meanwhile.
+        """Do the work of ``network.decide_all(samples, cluster=...)``, which calls this method.
 
         Cancellation: the tasks are cancelled, and have ended.
 
         Args:
-            network: the network, which must not be open: each worker opens a copy of its own.
-            samples: the data set.
-            seed: seed of the data set: sample number i runs with ``sample_seed(seed, i)``.
-                Defaults to the network's seed.
-            first: number of the first sample.
-            duration_us: as for :meth:`neuroasync.Network.decide`.
+            job: the network and its data set, with checked arguments.
             on_decision: called by this task with the number of decisions so far, once for each.
-                An exception that it raises ends the call.
-            **options: options that differ from the network's; see :class:`RunOptions`.
 
         Returns:
             The decisions, in the order of the samples.
 
         Raises:
-            TypeError: ``network`` is no network, or is open.
-            ValueError: an argument is out of range, or an event comes at or after
-                ``duration_us``.
-            EventsError: ``samples`` is no data set, or events are not valid for this network.
-            ForwardStepLimitError, LimitError: a sample exceeded a limit.
-            ClusterError: Ray could not run a task, even after retries.
-            ClosedError: the cluster is not connected.
+            Exception: as for :meth:`neuroasync.Network.decide_all`.
         """
-        cpus = self.cpus
-        if not isinstance(network, Network):
-            raise TypeError(f"`network` must be a Network, got {type(network).__name__}")
-        if on_decision is not None and not callable(on_decision):
-            raise ValueError(f"`on_decision` must be a function, got {on_decision!r:.80}")
-        return await decide_all(
-            network,
-            check_samples(samples),
-            network.seed if seed is None else check_seed(seed),
-            check_int("first", first, 0, limits.MAX_TIME_US, ValueError),
-            optional_microseconds(duration_us, "duration_us", network.bundle.duration_us),
-            on_decision,
-            options,
-            cpus,
-        )
+        return await decide_all(job, on_decision, self.cpus)
 
     async def train_dataset(
         self,

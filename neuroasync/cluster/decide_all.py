@@ -5,38 +5,33 @@ from collections.abc import Callable
 from typing import Any
 
 from neuroasync.cluster.chunks import Chunks
+from neuroasync.cluster.packed_samples import PackedSamples
 from neuroasync.cluster.tasks import TASKS_PER_CPU, cancel, result_of, submit
 from neuroasync.cluster.worker import DecidedChunk, StoredNetwork, decide_chunk
 from neuroasync.core.engine.decision import Decision
-from neuroasync.core.engine.run_settings import RunOptions
-from neuroasync.runtime.batch.decide_all import Samples
+from neuroasync.runtime.batch.cluster_job import ClusterJob
 from neuroasync.runtime.network import Network
 
 __all__ = ["decide_all"]
 
 
 async def decide_all(
-    network: Network,
-    samples: Samples,
-    seed: int,
-    first: int,
-    duration_us: int | None,
-    on_decision: Callable[[int], None] | None,
-    options: RunOptions,
-    cpus: int,
+    job: ClusterJob[Network], on_decision: Callable[[int], None] | None, cpus: int
 ) -> list[Decision]:
-    """Decide each sample; see :meth:`neuroasync.cluster.Cluster.decide_all`.
+    """Decide the samples of a job; see :meth:`neuroasync.cluster.Cluster.run_job`.
 
     Cancellation: the tasks are cancelled, and have ended.
     """
-    stored = await asyncio.to_thread(StoredNetwork.put, network)
+    stored = await asyncio.to_thread(StoredNetwork.put, job.network)
+    data = job.data
+    seed, first, duration_us = data.seed, data.first, data.duration_us
 
     def start(chunk: range) -> Any:
-        part = samples[chunk.start : chunk.stop]
+        samples = PackedSamples.of(data.samples[chunk.start : chunk.stop])
         number = first + chunk.start
-        return submit(decide_chunk, stored, part, seed, number, duration_us, options)
+        return submit(decide_chunk, stored, samples, seed, number, duration_us, job.options)
 
-    return await _Run(len(samples), cpus, start, on_decision).run()
+    return await _Run(len(data.samples), cpus, start, on_decision).run()
 
 
 class _Run:
@@ -60,8 +55,6 @@ class _Run:
     async def run(self) -> list[Decision]:
         """Decide all samples, and raise the error of the first one that has one."""
         try:
-            if not self._decisions:
-                self._submit(range(0))  # an empty data set still has its options checked
             while self._submit_next() or self._awaits_result():
                 done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:

@@ -12,9 +12,9 @@ from typing import Any, Final, Self
 import ray
 from ray import cloudpickle
 
+from neuroasync.cluster.packed_samples import PackedSamples
 from neuroasync.core.engine.decision import Decision, PackedDecisions
 from neuroasync.core.engine.run_settings import RunOptions
-from neuroasync.runtime.batch.decide_all import Samples
 from neuroasync.runtime.network import Network
 
 __all__ = ["DecidedChunk", "StoredNetwork", "decide_chunk"]
@@ -76,7 +76,7 @@ class DecidedChunk:
 
 def decide_chunk(
     stored: StoredNetwork,
-    samples: Samples,
+    samples: PackedSamples,
     seed: int,
     first: int,
     duration_us: int | None,
@@ -96,10 +96,11 @@ def decide_chunk(
         Exception: as for :meth:`neuroasync.Network.decide_all`.
     """
     network = stored.load()
+    trains = samples.unpack(network.bundle.model.input_shape)
 
     def decide() -> Awaitable[list[Decision]]:
         return network.decide_all(
-            samples, seed=seed, first=first, workers=1, duration_us=duration_us, **options
+            trains, seed=seed, first=first, workers=1, duration_us=duration_us, **options
         )
 
     return asyncio.run(_timed(network, decide))

@@ -4,7 +4,7 @@ from __future__ import annotations  # help() then shows signatures as they are w
 
 import copy
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Self, Unpack
 
@@ -13,14 +13,16 @@ from neuroasync.core.cpu import cores
 from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.run_settings import RunOptions, RunSettings, check_seed
-from neuroasync.core.events.spike_train import Events, SpikeTrain
+from neuroasync.core.events.spike_train import Events
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.model.checks import check_int
 from neuroasync.core.recording.recorder import Recorder
+from neuroasync.runtime.batch.cluster_job import ClusterJob, SampleCluster, check_cluster
 from neuroasync.runtime.batch.decide_all import (
+    DataSet,
     Samples,
-    check_samples,
+    check_callback,
     decide_in_turn,
     sample_recorders,
 )
@@ -118,6 +120,11 @@ class Network:
     def __getstate__(self) -> dict[str, object]:
         """Return the state of a pickle or a copy, which is not open and has counted nothing."""
         return self.__dict__ | {"_lifecycle": copy.copy(self._lifecycle)}
+
+    def _closed_copy(self) -> Network:
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__, _lifecycle=self._lifecycle.renewed())
+        return twin
 
     @property
     def settings(self) -> RunSettings:
@@ -227,16 +234,18 @@ class Network:
         duration_us: Duration | None = None,
         recorder: Recorder | None = None,
         on_decision: Callable[[int], None] | None = None,
+        cluster: SampleCluster | None = None,
         **options: Unpack[RunOptions],
     ) -> list[Decision]:
-        """Decide each sample of a data set, from rest, on all cores.
+        """Decide each sample of a data set, from rest, on all cores of this machine or a cluster.
 
         Threads run the compiled engine beside the event loop, which stays responsive. Where the
         compiled engine does not apply (``engine="coroutines"``, an open tap, or a custom policy,
         stop rule or population), the samples are decided one after the other in the event loop.
-        The decisions do not depend on the number of workers.
+        The workers of a cluster decide with copies of the network. The decisions are the same
+        wherever the samples are decided, except for ``wall_s``.
 
-        Cancellation: safe; the threads end within about 10 ms.
+        Cancellation: safe; the threads end within about 10 ms, and all tasks on a cluster.
 
         Args:
             samples: the data set.
@@ -248,6 +257,8 @@ class Network:
             recorder: records every spike; the labels of ``samples`` become targets.
             on_decision: called by this task with the number of decisions so far, once for each.
                 An exception that it raises ends the call.
+            cluster: a connected :class:`neuroasync.cluster.Cluster`, whose workers decide, without
+                ``workers`` and ``recorder``.
             **options: options that differ from the network's; see :class:`RunOptions`.
 
         Returns:
@@ -259,41 +270,29 @@ class Network:
                 ``duration_us``.
             EventsError: ``samples`` is no data set, or events are not valid for this network.
             ForwardStepLimitError, LimitError: a sample exceeded a limit.
-            ClosedError: the network is not open, or was closed meanwhile.
+            ClosedError: the network is not open, or was closed meanwhile; or the cluster is not
+                connected.
+            TypeError: ``cluster`` is no cluster.
+            ClusterError: Ray could not run a task, even after retries.
         """
         self._lifecycle.check_open()
         if workers is not None:
             workers = check_int("workers", workers, 1, limits.MAX_TIME_US, ValueError)
-        first = check_int("first", first, 0, limits.MAX_TIME_US, ValueError)
-        if on_decision is not None and not callable(on_decision):
-            raise ValueError(f"`on_decision` must be a function, got {on_decision!r:.80}")
-        samples = check_samples(samples)
+        check_callback(on_decision)
         length_us = optional_microseconds(duration_us, "duration_us", self.bundle.duration_us)
-        settings = self._resolver.resolve(options)
-        base, plan = self.seed if seed is None else check_seed(seed), self._resolver.plan(settings)
-        recorder_of = None if recorder is None else sample_recorders(recorder, samples, first)
-        if not plan.is_built_in or settings.engine == "coroutines" or self._lifecycle.is_tapped:
-
-            def decide(number: int, events: SpikeTrain) -> Awaitable[Decision]:
-                return self.decide(
-                    events,
-                    seed=sample_seed(base, number),
-                    duration_us=length_us,
-                    recorder=recorder_of and recorder_of(number),
-                    **options,
-                )
-
-            return await decide_in_turn(decide, samples, first, on_decision)
+        data = DataSet.checked(samples, self.seed if seed is None else seed, first, length_us)
+        plan = self._resolver.plan(self._resolver.resolve(options))
+        if cluster is not None:
+            check_cluster(cluster, workers, recorder, self._lifecycle.is_tapped)
+            run = cluster.run_job(ClusterJob(self._closed_copy(), data, options), on_decision)
+            return await self._lifecycle.cluster_runs.run(run)
+        recorder_of = None if recorder is None else sample_recorders(recorder, data)
+        if not plan.is_built_in or plan.run.engine == "coroutines" or self._lifecycle.is_tapped:
+            return await decide_in_turn(self.decide, data, recorder_of, on_decision, options)
         job = BatchJob(
-            plan,
-            samples,
-            base,
-            workers or cores(),
-            first=first,
-            duration_us=length_us,
-            classes=self.bundle.classes,
-            recorder_of=recorder_of,
-        )
+            plan, data.samples, data.seed, workers or cores(), first=data.first,
+            duration_us=length_us, classes=self.bundle.classes, recorder_of=recorder_of,
+        )  # fmt: skip
         return await self._lifecycle.run_job(job, on_decision)
 
     def session(

@@ -15,6 +15,7 @@ from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.quantity import quantity
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import ClosedError
+from neuroasync.runtime.batch.cluster_job import ClusterRuns
 from neuroasync.runtime.batch.decide_all import decide_beside_the_loop
 from neuroasync.runtime.batch.job import BatchJob
 from neuroasync.runtime.clock import Clock, RealTimeClock, VirtualClock
@@ -49,6 +50,9 @@ class NetworkLifecycle:
 
     Raises:
         ValueError: ``report_timeout_s`` is out of range.
+
+    Attributes:
+        cluster_runs: the jobs that run on clusters. Closing the network ends them.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class NetworkLifecycle:
         self._runners: set[SampleRunner] = set()
         self._idle: dict[ExecutionPlan, SampleRunner] = {}  # open, but no session
         self._jobs: set[BatchJob] = set()
+        self.cluster_runs = ClusterRuns()
         self._sessions_opened = 0
         self._on_close = self._remove_runner  # one bound method for all sessions
         self._task_group: asyncio.TaskGroup | None = None
@@ -89,6 +94,10 @@ class NetworkLifecycle:
                 "before it is opened, or use session.snapshot()"
             )
         return self._rebuild, ()
+
+    def renewed(self) -> "NetworkLifecycle":
+        """Return one of the same network, which is not open."""
+        return self._rebuild()
 
     @property
     def counts(self) -> Counts:
@@ -138,8 +147,8 @@ class NetworkLifecycle:
         network, this waits for it first.
 
         Cancellation: the network is closed nevertheless, and all its tasks have ended. Threads of
-        batch jobs have been told to stop, and may still run for about 10 ms; threads that check
-        events end on their own.
+        batch jobs have been told to stop, and may still run for about 10 ms, and jobs on clusters
+        have been cancelled; threads that check events end on their own.
 
         Raises:
             RuntimeError: the network is open in another event loop.
@@ -160,6 +169,7 @@ class NetworkLifecycle:
             runner.close()
         for job in self._jobs:
             job.stop()
+        self.cluster_runs.stop()
         for taps in self._taps.values():
             for tap in tuple(taps):
                 tap.close()
@@ -168,6 +178,7 @@ class NetworkLifecycle:
         try:
             for job in tuple(self._jobs):
                 await asyncio.to_thread(job.join)
+            await self.cluster_runs.join()
             await self._thread_calls.join()
         finally:
             # The group's own tasks never fail. An exception of the `async with` block is not

@@ -53,6 +53,10 @@ class OptionResolver:
         self._packed = PackedNetwork(bundle.model, custom_populations)
         self._plans: deque[ExecutionPlan] = deque(maxlen=_MAX_PLANS)
 
+    def __getstate__(self) -> dict[str, object]:
+        """Return the state of a pickle or a copy, which has no plans: they are made when needed."""
+        return self.__dict__ | {"_plans": deque(maxlen=_MAX_PLANS)}
+
     def resolve(self, options: RunOptions) -> RunSettings:
         """Return the settings of a call with ``options``.
 

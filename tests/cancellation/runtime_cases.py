@@ -1,12 +1,14 @@
 """Cases of networks, sessions, streams, taps and clocks."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 import numpy as np
 import pytest
 
 import neuroasync as na
+from neuroasync.runtime.batch.cluster_job import ClusterJob
 from neuroasync.runtime.input import many_events
 from tests.cancellation.suspensions import Cut, case
 from tests.helpers.small_networks import chain, sample
@@ -135,6 +137,38 @@ def _decide_all(name: str, **options: object):
 
 _decide_all("in_threads")
 _decide_all("in_turn", engine="coroutines")
+
+
+class HereAndNow:
+    """A cluster of this event loop."""
+
+    running = 0
+
+    async def run_job(self, job: ClusterJob, on_decision: Callable[[int], None] | None):
+        self.running += 1
+        try:
+            async with job.network as network:
+                data = job.data
+                return await network.decide_all(
+                    data.samples, seed=data.seed, on_decision=on_decision, **job.options
+                )
+        finally:
+            self.running -= 1
+
+
+@case("Network.decide_all", "Network.close")
+async def decide_all_on_a_cluster(cut: Cut) -> None:
+    cluster = HereAndNow()
+    async with na.Network(BUNDLE) as network:
+        done: list[int] = []
+        if not await cut(network.decide_all([SAMPLE], on_decision=done.append, cluster=cluster)):
+            assert cut.value == [await undisturbed()]
+        assert cluster.running == 0
+        job = asyncio.create_task(network.decide_all([SAMPLE] * 50, cluster=cluster))
+        await asyncio.sleep(0)
+    with pytest.raises(na.ClosedError):
+        await job
+    assert cluster.running == 0
 
 
 async def starts_from_rest(session: na.Session, number: int = 0) -> None:

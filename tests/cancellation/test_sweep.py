@@ -21,7 +21,7 @@ _MODULES = (queue_cases, runtime_cases, server_cases, source_cases)
 _MAX_SUSPENSIONS = 400
 
 _NOT_SWEPT = {
-    "Cluster.decide_all": "its waits depend on Ray; tests/cluster cancels it",
+    "Cluster.run_job": "its waits depend on Ray; tests/cluster cancels it",
     "Cluster.train_dataset": "its waits depend on Ray; tests/cluster cancels it",
     "Session.__aenter__": "it never suspends",
     "Source.__aexit__": "it is aclose()",

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +39,8 @@ def data_set(size, seed=0):
     ]
 
 
-async def locally(network, samples, **options):
-    """Return the decisions of a network on this machine."""
+async def decide_all(network, samples, **options):
+    """Return the decisions of a network, which is open meanwhile."""
     async with network:
         return await network.decide_all(samples, **options)
 
@@ -58,10 +59,10 @@ async def until_idle():
 
 async def test_decisions_on_a_shipped_network_are_those_of_one_machine(cluster, no_leaks):
     options = {"seed": 5, "first": 7, "until": "margin(3)", "policy": "momentum", "group_size": 4}
-    expected = await locally(na.Network.load("unlayered"), DIGITS, **options)
+    expected = await decide_all(na.Network.load("unlayered"), DIGITS, **options)
     counts = []
-    found = await cluster.decide_all(
-        na.Network.load("unlayered"), DIGITS, on_decision=counts.append, **options
+    found = await decide_all(
+        na.Network.load("unlayered"), DIGITS, on_decision=counts.append, cluster=cluster, **options
     )
     assert found == expected
     assert len({d.total_spikes for d in found}) > 10
@@ -77,7 +78,7 @@ def test_decisions_on_random_networks_are_those_of_one_machine(cluster):
         trains = data.draw(st.lists(spike_trains(model), max_size=6))
         network = na.Network(na.Bundle(model), seed=3, policy=policy, max_forward_steps=1000)
         outcomes = []
-        for decide in (locally, cluster.decide_all):
+        for decide in (decide_all, partial(decide_all, cluster=cluster)):
             try:
                 outcomes.append(asyncio.run(decide(network, trains)))
             except na.NeuroasyncError as error:
@@ -93,14 +94,15 @@ async def test_custom_rules_and_options_of_the_network_reach_the_workers(cluster
 
     network = na.Network(BUNDLE, seed=9, until=after_ten, group_size=3)
     samples = data_set(5)
-    assert await cluster.decide_all(network, samples) == await locally(network, samples)
+    found = await decide_all(network, samples, cluster=cluster)
+    assert found == await decide_all(network, samples)
 
 
 async def test_the_first_sample_with_an_error_is_reported_as_on_one_machine(cluster, no_leaks):
     samples = data_set(40)
     samples[11] = samples[30] = na.SpikeTrain([0, 5], [0, 99])
     messages = []
-    for decide in (locally, cluster.decide_all):
+    for decide in (decide_all, partial(decide_all, cluster=cluster)):
         with pytest.raises(na.EventsError) as error:
             await decide(na.Network(BUNDLE), samples, first=100)
         messages.append((str(error.value), error.value.__notes__))
@@ -111,38 +113,48 @@ async def test_the_first_sample_with_an_error_is_reported_as_on_one_machine(clus
 
 async def test_a_limit_is_reported_as_on_one_machine(cluster):
     messages = []
-    for decide in (locally, cluster.decide_all):
+    for decide in (decide_all, partial(decide_all, cluster=cluster)):
         with pytest.raises(na.ForwardStepLimitError) as error:
             await decide(na.Network(loop(), max_forward_steps=50), [na.SpikeTrain([0], [0])])
         messages.append((str(error.value), error.value.__notes__))
     assert messages[0] == messages[1]
 
 
-async def test_options_are_checked_even_without_samples(cluster):
-    assert await cluster.decide_all(na.Network(BUNDLE), []) == []
-    with pytest.raises(na.StopRuleError, match="got 'soon'"):
-        await cluster.decide_all(na.Network(BUNDLE), [], until="soon")
-    with pytest.raises(TypeError, match="'color' is not an option"):
-        await cluster.decide_all(na.Network(BUNDLE), [], color=1)
-
-
 async def test_arguments_are_checked_before_a_task_starts(cluster):
-    network = na.Network(BUNDLE)
-    with pytest.raises(TypeError, match="`network` must be a Network, got Bundle"):
-        await cluster.decide_all(BUNDLE, [])
-    with pytest.raises(ValueError, match="`first` must be"):
-        await cluster.decide_all(network, [], first=-1)
-    with pytest.raises(ValueError, match="`on_decision` must be a function"):
-        await cluster.decide_all(network, [], on_decision=3)
-    with pytest.raises(na.EventsError, match="`samples` must be SpikeTrains"):
-        await cluster.decide_all(network, 3)
-    async with network:
-        with pytest.raises(TypeError, match=r"an open network .* cannot be pickled"):
-            await cluster.decide_all(network, [])
+    async with na.Network(BUNDLE) as network:
+        decide = partial(network.decide_all, cluster=cluster)
+        assert await decide([]) == []
+        with pytest.raises(na.StopRuleError, match="got 'soon'"):
+            await decide([], until="soon")
+        with pytest.raises(TypeError, match="'device' is not an option"):
+            await decide([], device="cuda")
+        with pytest.raises(ValueError, match="`first` must be"):
+            await decide([], first=-1)
+        with pytest.raises(na.EventsError, match="`samples` must be SpikeTrains"):
+            await decide(3)
+
+
+async def test_a_bundle_of_spike_trains_with_and_without_values_is_decided_alike(cluster):
+    plain = data_set(3)
+    samples = [*plain, na.SpikeTrain([0, 40], [1, 2], [0.5, 2.0]), na.SpikeTrain([], [])]
+    for data in (samples, plain, na.SpikeTrains.from_trains(samples, (BUNDLE.model.input_size,))):
+        found = await decide_all(na.Network(BUNDLE), data, cluster=cluster)
+        assert found == await decide_all(na.Network(BUNDLE), data)
+
+
+async def test_closing_the_network_ends_the_call_and_its_tasks(cluster, no_leaks):
+    network = await na.Network.load("unlayered").open()
+    work = asyncio.create_task(network.decide_all(DIGITS, cluster=cluster))
+    await asyncio.sleep(0)
+    await network.close()
+    assert work.done()
+    with pytest.raises(na.ClosedError, match="closed while it was deciding"):
+        await work
+    await until_idle()
 
 
 async def test_killed_workers_change_no_decision(cluster, tmp_path, no_leaks):
-    expected = await locally(na.Network(BUNDLE), data_set(60))
+    expected = await decide_all(na.Network(BUNDLE), data_set(60))
     pids = tmp_path / "pids"
 
     def noted(progress):
@@ -160,8 +172,8 @@ async def test_killed_workers_change_no_decision(cluster, tmp_path, no_leaks):
             with suppress(ProcessLookupError):  # Ray has ended it meanwhile
                 os.kill(pid, signal.SIGKILL)
 
-    found = await cluster.decide_all(
-        na.Network(BUNDLE), data_set(60), until=noted, on_decision=kill
+    found = await decide_all(
+        na.Network(BUNDLE), data_set(60), until=noted, on_decision=kill, cluster=cluster
     )
     assert found == expected
     assert killed
@@ -176,28 +188,32 @@ async def test_cancelled_call_leaves_no_task_behind(cluster, no_leaks):
             deciding.cancel()
 
     with pytest.raises(asyncio.CancelledError):
-        await cluster.decide_all(na.Network.load("unlayered"), DIGITS, on_decision=cancel)
+        await decide_all(na.Network.load("unlayered"), DIGITS, on_decision=cancel, cluster=cluster)
         await asyncio.sleep(0)
     await until_idle()
-    assert len(await cluster.decide_all(na.Network(BUNDLE), data_set(3))) == 3
+    assert len(await decide_all(na.Network(BUNDLE), data_set(3), cluster=cluster)) == 3
 
 
 async def test_exception_of_the_callback_ends_the_call(cluster, no_leaks):
     with pytest.raises(ZeroDivisionError):
-        await cluster.decide_all(na.Network(BUNDLE), data_set(50), on_decision=lambda n: 1 // 0)
+        await decide_all(
+            na.Network(BUNDLE), data_set(50), on_decision=lambda n: 1 // 0, cluster=cluster
+        )
     await until_idle()
 
 
 async def test_worker_that_dies_each_time_is_an_error(cluster, monkeypatch):
     monkeypatch.setattr(tasks, "_remote", tasks._remote.options(max_retries=1))
     with pytest.raises(ClusterError, match=r"Ray could not run a task: .*died"):
-        await cluster.decide_all(na.Network(BUNDLE), data_set(1), until=lambda _: os._exit(1))
+        await decide_all(
+            na.Network(BUNDLE), data_set(1), until=lambda _: os._exit(1), cluster=cluster
+        )
 
 
 async def test_cluster_that_is_not_connected_says_so(cluster):
     unused = Cluster()
     with pytest.raises(na.ClosedError, match="use it inside `with`"):
-        await unused.decide_all(na.Network(BUNDLE), [])
+        await decide_all(na.Network(BUNDLE), [], cluster=unused)
     assert repr(unused) == "<Cluster 'local', not connected>"
     with unused, pytest.raises(RuntimeError, match="connected already"):
         unused.__enter__()

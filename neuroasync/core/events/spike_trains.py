@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self, SupportsIndex, overload
 
@@ -88,8 +88,7 @@ class SpikeTrains:
             labels_over_time.check_covers(fields["t_us"], fields["offsets"])
         values = None if value is None else value_array(value, fields["t_us"].size)
         rest = {"labels": classes, "shape": extents, "labels_over_time": labels_over_time}
-        for name, field in (fields | rest | {"value": values}).items():
-            object.__setattr__(self, name, field)
+        self._keep(fields | rest | {"value": values})
 
     @classmethod
     def from_trains(
@@ -117,6 +116,35 @@ class SpikeTrains:
         offsets = np.cumsum([0, *map(len, trains)], dtype=np.int64)
         value = joined_values((len(train), train.value) for train in trains)
         return cls(t_us, index, offsets, labels, shape, labels_over_time, value)
+
+    @classmethod
+    def of_checked(
+        cls,
+        t_us: NDArray[np.int64],
+        index: NDArray[np.int64],
+        offsets: NDArray[np.int64],
+        shape: tuple[int, ...],
+        value: NDArray[np.float32] | None,
+        labels: NDArray[np.int64] | None = None,
+        labels_over_time: LabelsOverTime | None = None,
+    ) -> Self:
+        """Return samples from arrays of checked ones, without checking or copying them.
+
+        Nobody may write to the arrays, which are those of the constructor.
+        """
+        trains = object.__new__(cls)
+        trains._keep(
+            {
+                "t_us": t_us,
+                "index": index,
+                "offsets": offsets,
+                "labels": labels,
+                "shape": shape,
+                "labels_over_time": labels_over_time,
+                "value": value,
+            }
+        )
+        return trains
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -147,7 +175,9 @@ class SpikeTrains:
             )
         k %= len(self)
         events = slice(int(self.offsets[k]), int(self.offsets[k + 1]))
-        return SpikeTrain(self.t_us[events], self.index[events], taken_values(self.value, events))
+        # The events were checked when this was created, and nobody can write them.
+        value = taken_values(self.value, events)
+        return SpikeTrain.of_checked(self.t_us[events], self.index[events], value)
 
     def take(self, samples: ArrayLike) -> Self:
         """Return a copy of the samples with these numbers, in this order.
@@ -230,6 +260,12 @@ class SpikeTrains:
         labels = None if self.labels is None else self.labels[start:stop]
         over = self.labels_over_time
         over = None if over is None else over.take(np.arange(start, stop))
-        t_us, index = self.t_us[events], self.index[events]
+        offsets = int64_array("offsets", offsets - offsets[0])
         value = taken_values(self.value, events)
-        return type(self)(t_us, index, offsets - offsets[0], labels, self.shape, over, value)
+        t_us, index = self.t_us[events], self.index[events]
+        return self.of_checked(t_us, index, offsets, self.shape, value, labels, over)
+
+    def _keep(self, fields: Mapping[str, object]) -> None:
+        """Set all fields of a new object, which are checked."""
+        for name, field in fields.items():
+            object.__setattr__(self, name, field)

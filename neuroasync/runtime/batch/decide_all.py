@@ -4,16 +4,21 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Self, TypeAlias
 
+from neuroasync import limits
 from neuroasync.core.engine.decision import Decision
+from neuroasync.core.engine.run_settings import RunOptions, check_seed
 from neuroasync.core.events.spike_train import Events, SpikeTrain, as_train
 from neuroasync.core.events.spike_trains import SpikeTrains
+from neuroasync.core.kernels.order_keys import sample_seed
+from neuroasync.core.model.checks import check_int
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import EventsError
 from neuroasync.runtime.batch.job import BatchJob
 
-__all__ = ["Samples", "check_samples", "decide_beside_the_loop",
+__all__ = ["DataSet", "Samples", "check_callback", "check_samples", "decide_beside_the_loop",
            "decide_in_turn", "sample_recorders"]  # fmt: skip
 
 Samples: TypeAlias = SpikeTrains | Sequence[SpikeTrain]
@@ -34,6 +39,46 @@ def check_samples(samples: Samples | Iterable[Events]) -> Samples:
             f"{type(samples).__name__}"
         )
     return [as_train(events) for events in samples]
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """Samples with what their decisions depend on, as :meth:`checked` makes it.
+
+    Attributes:
+        samples: the samples.
+        seed: seed of the data set: sample number i runs with ``sample_seed(seed, i)``.
+        first: number of the first sample.
+        duration_us: length of each sample, µs. If None, a sample ends with its last event.
+    """
+
+    samples: Samples
+    seed: int
+    first: int
+    duration_us: int | None
+
+    @classmethod
+    def checked(
+        cls, samples: Samples | Iterable[Events], seed: int, first: int, duration_us: int | None
+    ) -> Self:
+        """Return a data set, with each of its samples as a spike train.
+
+        Raises:
+            EventsError: ``samples`` is no data set, or one of them is no spike train.
+            ValueError: ``seed`` or ``first`` is out of range.
+        """
+        first = check_int("first", first, 0, limits.MAX_TIME_US, ValueError)
+        return cls(check_samples(samples), check_seed(seed), first, duration_us)
+
+
+def check_callback(on_decision: object) -> None:
+    """Check that ``on_decision`` is a function or None.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if on_decision is not None and not callable(on_decision):
+        raise ValueError(f"`on_decision` must be a function, got {on_decision!r:.80}")
 
 
 async def decide_beside_the_loop(
@@ -71,44 +116,51 @@ async def decide_beside_the_loop(
 
 
 async def decide_in_turn(
-    decide: Callable[[int, SpikeTrain], Awaitable[Decision]],
-    samples: Samples,
-    first: int,
+    decide: Callable[..., Awaitable[Decision]],
+    data: DataSet,
+    recorder_of: Callable[[int], Recorder] | None,
     on_decision: Callable[[int], None] | None,
+    options: RunOptions,
 ) -> list[Decision]:
     """Decide one sample after the other in the event loop. Cancellation: safe at every ``await``.
 
     Args:
-        decide: decides the sample with the given number.
-        samples: the data set.
-        first: number of the first sample.
+        decide: :meth:`neuroasync.Network.decide`.
+        data: the data set.
+        recorder_of: returns the recorder of a sample, given its number; None to record nothing.
         on_decision: called with the number of decisions so far.
+        options: options of ``decide``.
     """
     decisions: list[Decision] = []
-    for number, events in enumerate(samples, first):
+    for number, events in enumerate(data.samples, data.first):
+        recorder = None if recorder_of is None else recorder_of(number)
+        seed, duration_us = sample_seed(data.seed, number), data.duration_us
         try:
-            decisions.append(await decide(number, events))
+            decision = await decide(
+                events, seed=seed, duration_us=duration_us, recorder=recorder, **options
+            )
         except Exception as error:
             error.add_note(f"in sample {number}")
             raise
+        decisions.append(decision)
         if on_decision is not None:
             on_decision(len(decisions))
         await asyncio.sleep(0)  # a short decision never suspends, so other tasks would starve
     return decisions
 
 
-def sample_recorders(recorder: Recorder, samples: Samples, first: int) -> Callable[[int], Recorder]:
+def sample_recorders(recorder: Recorder, data: DataSet) -> Callable[[int], Recorder]:
     """Return a function that returns the recorder of a sample, given its number.
 
     Args:
         recorder: collects the recordings of all samples.
-        samples: the data set; its labels, if any, become the targets.
-        first: number of the first sample.
+        data: the data set; the labels of its samples, if any, become the targets.
     """
+    samples = data.samples
     labels = samples.labels if isinstance(samples, SpikeTrains) else None
 
     def recorder_of(number: int) -> Recorder:
-        target = None if labels is None else int(labels[number - first])
+        target = None if labels is None else int(labels[number - data.first])
         return recorder.for_sample(number, target)
 
     return recorder_of

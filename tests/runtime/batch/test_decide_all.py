@@ -183,3 +183,45 @@ async def test_on_decision_is_called_by_the_task_that_waits(engine, no_leaks):
     async with na.Network(BUNDLE, engine=engine) as network:
         await network.decide_all(data_set(4), on_decision=tell)
     assert told == [(done, asyncio.current_task(), "mine") for done in (1, 2, 3, 4)]
+
+
+class Elsewhere:
+    """A cluster that never decides."""
+
+    async def run_job(self, job, on_decision):
+        await asyncio.Event().wait()
+
+
+async def test_a_cluster_takes_no_threads_no_recorder_and_no_tap(no_leaks):
+    samples = data_set(2)
+    async with na.Network(BUNDLE) as network:
+        with pytest.raises(TypeError, match=r"`cluster` must be a neuroasync.cluster.Cluster, got"):
+            await network.decide_all(samples, cluster="auto")
+        with pytest.raises(ValueError, match=r"`workers` must be None with `cluster`.* got 2"):
+            await network.decide_all(samples, cluster=Elsewhere(), workers=2)
+        with pytest.raises(ValueError, match="`recorder` must be None with `cluster`"):
+            await network.decide_all(samples, cluster=Elsewhere(), recorder=network.recorder())
+        tap = network.tap(BUNDLE.model.output)
+        with pytest.raises(RuntimeError, match="an open tap sees nothing"):
+            await network.decide_all(samples, cluster=Elsewhere())
+        tap.close()
+    with pytest.raises(na.ClosedError, match="the network is not open"):
+        await network.decide_all(samples, cluster=Elsewhere())
+
+
+async def test_closing_the_network_ends_what_a_cluster_decides(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        work = asyncio.create_task(network.decide_all(data_set(2), cluster=Elsewhere()))
+        await asyncio.sleep(0)
+    with pytest.raises(na.ClosedError, match="closed while it was deciding a data set"):
+        await work
+
+
+async def test_a_timeout_of_a_cluster_is_not_taken_for_a_closed_network():
+    class TooSlow:
+        async def run_job(self, job, on_decision):
+            raise TimeoutError("too slow")
+
+    async with na.Network(BUNDLE) as network:
+        with pytest.raises(TimeoutError, match="too slow"):
+            await network.decide_all(data_set(2), cluster=TooSlow())
