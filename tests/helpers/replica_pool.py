@@ -36,6 +36,7 @@ class ReplicaPool:
         self._unanswered = []
         self.replicas = []
         self.size = size
+        self.digest = "first"
         self.calls = []
 
     async def __aenter__(self):
@@ -49,13 +50,13 @@ class ReplicaPool:
         await asyncio.gather(*self._unanswered)
 
     async def _new(self):
-        replica = Replica(pickle.loads(self._pickled), self._max_samples)
+        replica = Replica(pickle.loads(self._pickled), self._max_samples, self.digest)
         await replica.open()
         return replica
 
     def network(self):
         """Return the network whose samples run on the replicas."""
-        return RemoteNetwork("net", pickle.loads(self._pickled)["net"], ReplicaCalls(self))
+        return RemoteNetwork("net", "first", pickle.loads(self._pickled)["net"], ReplicaCalls(self))
 
     @property
     def samples(self):

@@ -8,6 +8,7 @@ except ImportError as error:
         name=error.name,
     ) from error
 
+from neuroasync.cluster.serving.application import app
 from neuroasync.cluster.serving.deployment import deployment
 
-__all__ = ["deployment"]
+__all__ = ["app", "deployment"]

@@ -1,5 +1,6 @@
 """The Ray Serve application: a gateway for the clients, and replicas for the samples."""
 
+import hashlib
 import pickle
 from collections.abc import Collection, Mapping
 from typing import Final, TypedDict
@@ -42,7 +43,8 @@ class _ReplicaDeployment(Replica):
         self, pickled_networks: bytes, max_samples: int
     ) -> None:
         # Ray Serve pickles the arguments again, which must therefore not hold open networks.
-        super().__init__(pickle.loads(pickled_networks), max_samples)  # noqa: S301  # our own
+        networks = pickle.loads(pickled_networks)  # noqa: S301  # our own
+        super().__init__(networks, max_samples, _digest(pickled_networks))
         await self.open()
 
 
@@ -54,17 +56,24 @@ class _Gateway:
     ) -> None:
         self._replicas = replicas
         self._networks = pickle.loads(pickled_networks)  # noqa: S301  # our own
+        self._digest = _digest(pickled_networks)
         self._options = options
 
     def __serve_build_asgi_app__(self) -> ASGIApp:  # the name is Ray Serve's
         """Return the app, which Ray Serve asks for in the event loop of the gateway."""
         calls = ReplicaCalls(self._replicas)
         networks = {
-            name: RemoteNetwork(name, network, calls) for name, network in self._networks.items()
+            name: RemoteNetwork(name, self._digest, network, calls)
+            for name, network in self._networks.items()
         }
         app = create_app(networks, **self._options)
         app.add_middleware(MessageSizeLimit, max_bytes=self._options["limits"].max_message_bytes)
         return app
+
+
+def _digest(pickled_networks: bytes) -> str:
+    """Return what tells networks apart while Ray Serve replaces them one process at a time."""
+    return hashlib.sha256(pickled_networks).hexdigest()
 
 
 def deployment(

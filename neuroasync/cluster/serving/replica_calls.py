@@ -16,7 +16,12 @@ from ray.exceptions import (
 )
 from ray.serve.exceptions import RayServeException
 
-from neuroasync.cluster.serving.steps import Reply, SampleOptions, SampleStep
+from neuroasync.cluster.serving.steps import (
+    OtherNetworksError,
+    Reply,
+    SampleOptions,
+    SampleStep,
+)
 from neuroasync.cluster.tasks import ClusterError, Failure
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import SpikeTrain
@@ -65,7 +70,8 @@ class ReplicaCalls:
         Cancellation: safe; the replica abandons the sample.
 
         Raises:
-            ClusterError: replicas were lost too often, or one failed in another way.
+            ClusterError: replicas were lost too often, have other networks now, or one failed in
+                another way.
             Exception: as for :meth:`neuroasync.Network.decide`.
         """
         decision: Decision = await self._call(
@@ -82,7 +88,8 @@ class ReplicaCalls:
             The reply. None if the replica does not have the sample, or not in this state.
 
         Raises:
-            ClusterError: replicas were lost too often, or one failed in another way.
+            ClusterError: replicas were lost too often, have other networks now, or one failed in
+                another way.
             Exception: as for :class:`neuroasync.Session`.
         """
         reply: Reply | None = await self._call(
@@ -118,6 +125,7 @@ class ReplicaCalls:
 
     async def _call(self, session: str, send: Callable[[Any], Any]) -> Any:
         replica = self._handle.options(session_id=session)
+        lost: Exception | None = None
         for attempt in range(_MAX_ATTEMPTS):
             if attempt > 1:
                 await asyncio.sleep(_PAUSE_S * 2 ** (attempt - 2))
@@ -129,14 +137,18 @@ class ReplicaCalls:
                 raise
             except (RayError, RayServeException) as error:
                 # An error in the code of a replica is a RayTaskError, and may be any other as well.
-                if isinstance(error, _LOSSES) and not isinstance(error, RayTaskError):
-                    lost = error
-                    continue
-                log.exception("a replica cannot be used")
-                raise ClusterError("a replica failed; see the log of the server") from error
-            if isinstance(result, Failure):
-                raise result.exception()
-            return result
+                if not isinstance(error, _LOSSES) or isinstance(error, RayTaskError):
+                    log.exception("a replica cannot be used")
+                    raise ClusterError("a replica failed; see the log of the server") from error
+                lost = error
+                continue
+            if not isinstance(result, Failure):
+                return result
+            lost = result.exception()
+            if not isinstance(lost, OtherNetworksError):
+                raise lost
+        if isinstance(lost, OtherNetworksError):
+            raise ClusterError("the networks of the server were replaced; connect again")
         log.error("a replica was lost in each of %d attempts", _MAX_ATTEMPTS, exc_info=lost)
         raise ClusterError(
             f"the replica of the sample was lost in each of {_MAX_ATTEMPTS} attempts"
