@@ -1,5 +1,6 @@
 """The Ray Serve application: a gateway for the clients, and replicas for the samples."""
 
+import asyncio
 import hashlib
 import pickle
 from collections.abc import Collection, Mapping
@@ -10,6 +11,7 @@ from ray.serve import Application
 from ray.serve.config import RequestRouterConfig
 from starlette.types import ASGIApp
 
+from neuroasync.cluster.serving.drain_watch import drain_when_stopped
 from neuroasync.cluster.serving.message_size import MessageSizeLimit
 from neuroasync.cluster.serving.remote_network import RemoteNetwork
 from neuroasync.cluster.serving.replica import Replica
@@ -68,6 +70,7 @@ class _Gateway:
         }
         app = create_app(networks, **self._options)
         app.add_middleware(MessageSizeLimit, max_bytes=self._options["limits"].max_message_bytes)
+        self._drain = asyncio.create_task(drain_when_stopped(app.state.server_state))
         return app
 
 
