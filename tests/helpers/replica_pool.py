@@ -25,7 +25,8 @@ class ReplicaPool:
         faults: what happens to the calls with these numbers: the replica dies ``"before"`` it runs
             the call, or ``"after"`` that, or ``"amid"`` it, once it has begun to wait. Or the
             replica is ``"unavailable"``: it still runs the call, but the caller gets an error. Or
-            the result is ``"unreadable"``.
+            the result is ``"unreadable"``. Or all replicas are ``"replaced"`` by some
+            with other networks.
     """
 
     def __init__(self, network, size=2, faults=None, max_samples=100):
@@ -56,7 +57,9 @@ class ReplicaPool:
 
     def network(self):
         """Return the network whose samples run on the replicas."""
-        return RemoteNetwork("net", "first", pickle.loads(self._pickled)["net"], ReplicaCalls(self))
+        networks = pickle.loads(self._pickled)
+        self.local = Replica(networks, self._max_samples, "first")
+        return RemoteNetwork("net", "first", networks["net"], ReplicaCalls(self, self.local))
 
     @property
     def samples(self):
@@ -81,6 +84,11 @@ class ReplicaPool:
             fault = self._faults.get(len(self.calls))
             self.calls.append((method, replica))
         args = pickle.loads(pickle.dumps(args))
+        if fault == "replaced":
+            self.digest = "second"
+            for each in list(self.replicas):
+                await self.lose(each)
+            replica = self.replicas[sum(session.encode()) % len(self.replicas)]
         if fault == "before":
             await self.lose(replica)
             raise ActorDiedError

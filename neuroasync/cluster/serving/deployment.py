@@ -63,13 +63,15 @@ class _Gateway:
 
     def __serve_build_asgi_app__(self) -> ASGIApp:  # the name is Ray Serve's
         """Return the app, which Ray Serve asks for in the event loop of the gateway."""
-        calls = ReplicaCalls(self._replicas)
+        limits = self._options["limits"]
+        local = Replica(self._networks, limits.max_sessions, self._digest)
+        calls = ReplicaCalls(self._replicas, local)
         networks = {
             name: RemoteNetwork(name, self._digest, network, calls)
             for name, network in self._networks.items()
         }
         app = create_app(networks, **self._options)
-        app.add_middleware(MessageSizeLimit, max_bytes=self._options["limits"].max_message_bytes)
+        app.add_middleware(MessageSizeLimit, max_bytes=limits.max_message_bytes)
         self._drain = asyncio.create_task(drain_when_stopped(app.state.server_state))
         return app
 

@@ -29,7 +29,7 @@ async def drain_when_stopped(server_state: ServerState) -> None:
     context = serve.get_replica_context()
     try:
         controller = ray.get_actor("SERVE_CONTROLLER_ACTOR", namespace="serve")
-        while not await _is_stopping(controller, context):
+        while not await _is_stopping(controller, context):  # noqa: ASYNC110  # it has no event
             await asyncio.sleep(_PERIOD_S)
     except Exception:
         log.exception("the gateway will end without draining, because the controller has changed")

@@ -6,12 +6,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Final, TypeVar
 
 from neuroasync.cluster.serving.running_sample import RunningSample
-from neuroasync.cluster.serving.steps import (
-    OtherNetworksError,
-    Reply,
-    SampleOptions,
-    SampleStep,
-)
+from neuroasync.cluster.serving.steps import OtherNetworks, Reply, SampleOptions, SampleStep
 from neuroasync.cluster.tasks import Failure
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import SpikeTrain
@@ -66,25 +61,25 @@ class Replica:
 
     async def decide(
         self, options: SampleOptions, seed: int, events: SpikeTrain
-    ) -> Decision | Failure:
+    ) -> Decision | Failure | OtherNetworks:
         """Decide a complete sample.
 
         Cancellation: safe; the sample is abandoned.
         """
         if options.digest != self._digest:
-            return Failure(OtherNetworksError())
+            return OtherNetworks()
         network = self._networks[options.network]
         return await _caught(
             network.decide(events, seed=seed, max_cpu_s=options.max_cpu_s, **options.run)
         )
 
-    async def run(self, step: SampleStep) -> Reply | Failure | None:
+    async def run(self, step: SampleStep) -> Reply | Failure | OtherNetworks | None:
         """Run a step of a sample in chunks. Return None if it is not the next one of its sample.
 
         Cancellation: the sample is forgotten.
         """
         if step.start is not None and step.start.options.digest != self._digest:
-            return Failure(OtherNetworksError())
+            return OtherNetworks()
         return await _caught(self._run(step))
 
     async def release(self, session: str, sample: int) -> None:

@@ -6,11 +6,7 @@ from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.run_settings import RunOptions
 from neuroasync.core.events.spike_train import SpikeTrain
 
-__all__ = ["OtherNetworksError", "Reply", "SampleOptions", "SampleStart", "SampleStep"]
-
-
-class OtherNetworksError(Exception):
-    """The networks of the replica are not those of the gateway, because they are being replaced."""
+__all__ = ["OtherNetworks", "Reply", "SampleOptions", "SampleStart", "SampleStep"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +67,11 @@ class SampleStep:
     is_last: bool
     wants_snapshot: bool
     start: SampleStart | None
+
+
+@dataclass(frozen=True, slots=True)
+class OtherNetworks:
+    """The answer of a replica whose networks are not those of the gateway. It has run nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,5 @@
 """Errors of replicas and of Ray reach a client once, without what only the log may contain."""
 
-import asyncio
-
 import pytest
 
 from neuroasync import Network
@@ -9,8 +7,8 @@ from neuroasync.cluster.serving import replica_calls
 from neuroasync.cluster.tasks import ClusterError
 from neuroasync.messages import EventMessage, format_events
 from neuroasync.serve import create_app
-from tests.helpers.asgi_client import connect, http_client, wait_until
-from tests.helpers.replica_pool import BUNDLE, ReplicaPool, chunks, decision_on, serving
+from tests.helpers.asgi_client import connect, http_client
+from tests.helpers.replica_pool import BUNDLE, ReplicaPool, decision_on, serving
 from tests.helpers.small_networks import sample
 
 
@@ -45,27 +43,6 @@ async def test_requests_are_retried_and_in_the_end_refused(monkeypatch, no_leaks
             assert refused.status_code == 503
             assert refused.headers["retry-after"] == "1"
             assert (await http.post("/decide", content=body)).status_code == 200
-
-
-async def test_sample_waits_for_the_replica_of_its_networks_and_is_refused_by_others(
-    monkeypatch, no_leaks
-):
-    monkeypatch.setattr(replica_calls, "_PAUSE_S", 0.0)
-    async with serving(size=1) as (pool, network), network.session() as session:
-        await session.send(chunks()[0])
-        pool.digest = "second"
-        await pool.lose(pool.replicas[0])
-        for work in (session.send(chunks()[1]), session.decide(sample())):
-            with pytest.raises(ClusterError, match="networks of the server were replaced; connect"):
-                await work
-        pool.digest = "first"
-        same = await pool._new()
-        repeated = asyncio.create_task(session.decide(sample()))
-        count = len(pool.calls)
-        await wait_until(lambda: len(pool.calls) > count + 1)
-        pool._lost.append(pool.replicas[0])
-        pool.replicas[0] = same
-        assert await repeated == await decision_on(sample(), session.sample - 1)
 
 
 async def test_error_of_a_custom_rule_stays_in_the_log(no_leaks):
