@@ -12,7 +12,7 @@ from ray.serve.config import RequestRouterConfig
 from starlette.types import ASGIApp
 
 from neuroasync.cluster.serving.drain_watch import drain_when_stopped
-from neuroasync.cluster.serving.message_size import MessageSizeLimit
+from neuroasync.cluster.serving.receive_limits import ReceiveLimits
 from neuroasync.cluster.serving.remote_network import RemoteNetwork
 from neuroasync.cluster.serving.replica import Replica
 from neuroasync.cluster.serving.replica_calls import ReplicaCalls, ReplicaHandle
@@ -71,7 +71,7 @@ class _Gateway:
             for name, network in self._networks.items()
         }
         app = create_app(networks, **self._options)
-        app.add_middleware(MessageSizeLimit, max_bytes=limits.max_message_bytes)
+        app.add_middleware(ReceiveLimits, max_message_bytes=limits.max_message_bytes)
         self._drain = asyncio.create_task(drain_when_stopped(app.state.server_state))
         return app
 

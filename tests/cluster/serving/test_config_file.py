@@ -91,8 +91,9 @@ async def test_bundle_is_served_over_http_and_a_websocket(deployed):
         assert list((await http.get("/about")).json()["networks"]) == ["digits"]
     async with websockets.connect(f"ws://{deployed.address}/stream?seed=5") as client:
         for number in (1, 2):
-            for chunk in split(sample(seed=number), (20,)):
-                await client.send(as_json(chunk, chunk.t_us[-1] == sample(seed=number).t_us[-1]))
+            first, last = split(sample(seed=number), (20,))
+            await client.send(as_json(first, False))
+            await client.send(as_json(last, True))
         votes = [read_answer(await client.recv())["votes"] for _ in range(2)]
     assert votes == [decision.votes.tolist() for decision in decisions]
 
