@@ -12,7 +12,7 @@ import pytest
 import websockets
 from ray import serve
 
-from bench.cluster_serving import replica_pids
+from bench.serving_clients import process_ids
 from neuroasync import BundleError, Network
 from neuroasync.cluster.serving import deployment
 from neuroasync.serve import ServerLimits, create_app
@@ -155,7 +155,7 @@ async def test_no_answer_is_lost_or_sent_twice_when_replicas_are_killed(address)
             count = clients[0].sent + moments.randrange(5, 50)
             while clients[0].sent < count:
                 await asyncio.sleep(0.01)
-            os.kill(moments.choice(replica_pids(APP)), signal.SIGKILL)
+            os.kill(moments.choice(process_ids(f"ray::ServeReplica:{APP}:Replica")), signal.SIGKILL)
             for client in clients:  # each of them gets an answer afterwards
                 count = client.sent
                 while client.sent < count + 2:
