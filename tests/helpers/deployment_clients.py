@@ -49,7 +49,7 @@ class Client:
 async def check_answers_during(change, address):
     """Check the answers to clients that send samples while the deployment changes."""
     clients = [Client(number) for number in range(6)]
-    async with asyncio.timeout(90), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(180), asyncio.TaskGroup() as tasks:
         for client in clients:
             tasks.create_task(client.run(address))
         await change(clients)

@@ -54,7 +54,7 @@ class Deployed:
 
     async def until(self, replicas, status="RUNNING"):
         """Wait until so many replicas run, and no others."""
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(180):
             while True:
                 application = serve.status().applications.get(APP)
                 if application is not None and application.status == status:
@@ -85,7 +85,7 @@ async def test_bundle_is_served_over_http_and_a_websocket(deployed):
     await deployed.until(1)
     async with Network(BUNDLE) as network:
         decisions = await network.decide_all([sample(seed=1), sample(seed=2)], seed=5)
-    async with httpx.AsyncClient(base_url=f"http://{deployed.address}") as http:
+    async with httpx.AsyncClient(base_url=f"http://{deployed.address}", timeout=60) as http:
         answer = await http.post("/decide?seed=5", content=as_json(sample(seed=1), True))
         assert answer.json()["votes"] == decisions[0].votes.tolist()
         assert list((await http.get("/about")).json()["networks"]) == ["digits"]
@@ -136,7 +136,7 @@ async def test_accepted_samples_are_answered_before_another_bundle_replaces_thei
     deployed.networks["digits"] = str(deployed.folder / "second.nab")
     clients = [asyncio.create_task(answers_until_the_end(deployed.address, k)) for k in range(3)]
     await asyncio.to_thread(deployed.deploy)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         found = await asyncio.gather(*clients)
     async with Network(BUNDLE) as network:
         for number, (answers, code) in enumerate(found):
@@ -154,7 +154,7 @@ async def test_accepted_samples_are_answered_before_another_bundle_replaces_thei
     await deployed.until(1)
     async with Network(OTHER_BUNDLE) as network:
         (decision,) = await network.decide_all([sample(seed=1)], seed=5)
-    async with httpx.AsyncClient(base_url=f"http://{deployed.address}", timeout=30) as http:
+    async with httpx.AsyncClient(base_url=f"http://{deployed.address}", timeout=60) as http:
         answer = await http.post("/decide?seed=5", content=as_json(sample(seed=1), True))
     assert answer.json()["votes"] == decision.votes.tolist()
     assert answer.json()["votes"] != expected[1].votes.tolist()
@@ -167,7 +167,7 @@ async def test_wrong_config_is_told_without_a_call_stack(deployed):
     deployed.config["applications"].append(wrong)
     await asyncio.to_thread(deployed.deploy)
     deployed.config = config
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while (status := serve.status().applications.get("wrong")) is None or (
             status.status != "DEPLOY_FAILED"
         ):
