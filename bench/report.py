@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -9,9 +11,10 @@ from typing import Any, Final
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from bench.result import Line, Result
+from bench.environment import describe
+from bench.result import CheckError, Line, Result
 
-__all__ = ["add_out_option", "as_json", "print_result", "save"]
+__all__ = ["add_out_option", "as_json", "print_and_save", "print_result", "save"]
 
 _FORMAT = 1
 _TARGET: Final = "target"
@@ -25,6 +28,31 @@ def add_out_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, default=default, metavar="DIR", help="folder for the results"
     )
+
+
+def print_and_save(
+    measure: Callable[[Console], Iterable[Result]], folder: Path, failure: str, **settings: object
+) -> int:
+    """Print each result when it is there, save all of them, and return the exit status.
+
+    Args:
+        measure: Returns the results. It may print to the console, too.
+        folder: Folder to save to.
+        failure: What is wrong if ``measure`` raises CheckError. The exit status is then 1.
+        **settings: Settings of the run to save.
+    """
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    results = []
+    try:
+        for result in measure(console):
+            print_result(result, console)
+            results.append(result)
+    except CheckError as error:
+        print(f"{failure}: {error}", file=sys.stderr)
+        return 1
+    path = save(as_json(results, describe()) | settings, folder)
+    console.print(f"wrote {path}", highlight=False)
+    return 0
 
 
 def as_json(results: list[Result], machine: dict[str, str]) -> dict[str, Any]:

@@ -28,13 +28,11 @@ from typing import Final
 
 import numpy as np
 import uvloop
-from rich.console import Console
 
-from bench.environment import describe
 from bench.load_generator import Client, ConnectionOutcome, sample_frames
 from bench.paired_timing import quantiles
-from bench.report import add_out_option, as_json, print_result, save
-from bench.result import CheckError, Line, Result
+from bench.report import add_out_option, print_and_save
+from bench.result import Line, Result
 from bench.server_checks import check_all_answered, check_decisions
 from bench.server_process import PythonServer, ServerProcess
 from neuroasync import read_spikes
@@ -254,19 +252,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     connections = tuple(options.connections)
     plan = Plan(connections, 3, 1024) if options.quick else Plan(connections)
-    console = Console(width=None if sys.stdout.isatty() else 200)
     with (
         shipped_file("digits-unlayered.nab") as bundle,
         shipped_file("digits-test-rate.npz") as events,
     ):
-        try:
-            result = measure(plan, bundle, events)
-        except CheckError as error:
-            print(f"a decision is missing or wrong: {error}", file=sys.stderr)
-            return 1
-    print_result(result, console)
-    console.print(f"wrote {save(as_json([result], describe()), options.out)}", highlight=False)
-    return 0
+        return print_and_save(
+            lambda _: [measure(plan, bundle, events)], options.out, "a decision is missing or wrong"
+        )
 
 
 if __name__ == "__main__":

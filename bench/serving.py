@@ -20,15 +20,14 @@ The benchmark stops with an error if one of these does not hold. Times depend on
 import argparse
 import multiprocessing
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
-from bench.environment import describe
-from bench.report import add_out_option, as_json, print_result, save
+from bench.report import add_out_option, print_and_save
 from bench.result import CheckError, Result
 from bench.server_guarantees import GUARANTEES, Clients, LoadPlan, latency
 from neuroasync import read_spikes
@@ -40,14 +39,13 @@ _HELD_MS: Final = 250.0
 """A rate is sustained if 99 % of decisions arrive within this time after the due time."""
 
 
-def measure(plan: LoadPlan, console: Console | None = None) -> list[Result]:
+def measure(plan: LoadPlan, console: Console) -> Iterator[Result]:
     """Search for the sustainable rate, then measure the four guarantees.
 
     Raises:
         CheckError: a guarantee does not hold.
     """
     spikes = read_spikes(plan.events)
-    results = []
     with ProcessPoolExecutor(plan.clients + 1, multiprocessing.get_context("spawn")) as pool:
         clients = Clients(plan, spikes, pool)
         rate = plan.rate or _held_rate(plan, clients, console)
@@ -56,10 +54,7 @@ def measure(plan: LoadPlan, console: Console | None = None) -> list[Result]:
             while result.name == "hold" and plan.rate is None and not _is_held(result):
                 rate *= 0.85  # The rate was sustained for the short search only.
                 result = measure(plan, clients, spikes, rate, pool)
-            results.append(result)
-            if console is not None:
-                print_result(result, console)
-    return results
+            yield result
 
 
 def _is_held(result: Result) -> bool:
@@ -67,15 +62,14 @@ def _is_held(result: Result) -> bool:
     return values is not None and values.p99 <= _HELD_MS
 
 
-def _held_rate(plan: LoadPlan, clients: Clients, console: Console | None) -> float:
+def _held_rate(plan: LoadPlan, clients: Clients, console: Console) -> float:
     """Return the sustainable rate in samples per second: 1.2 times as many are not sustained."""
     held, rate = 0.0, 1000.0
     with plan.start_server() as server:
         while not held or rate > held:
             p99_ms = latency(clients.run(server.port, rate, plan.search_s)).p99
-            if console is not None:
-                message = f"{rate:.0f} samples a second: p99 {p99_ms:.0f} ms"
-                console.print(message, highlight=False)
+            message = f"{rate:.0f} samples a second: p99 {p99_ms:.0f} ms"
+            console.print(message, highlight=False)
             if p99_ms <= _HELD_MS:
                 held, rate = rate, 1.2 * rate
             elif held:
@@ -104,7 +98,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--events", type=Path, metavar="EVENTS.npz")
     add_out_option(parser)
     options = parser.parse_args(arguments)
-    console = Console(width=None if sys.stdout.isatty() else 200)
     with (
         shipped_file("digits-unlayered.nab") as bundle,
         shipped_file("digits-test-rate.npz") as events,
@@ -118,14 +111,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             search_s=2.0 if options.quick else 5.0,
             rate=options.rate,
         )
-        try:
-            results = measure(plan, console)
-        except CheckError as error:
-            print(f"a guarantee does not hold: {error}", file=sys.stderr)
-            return 1
-    run = as_json(results, describe()) | {"workers": options.workers}
-    console.print(f"wrote {save(run, options.out)}", highlight=False)
-    return 0
+        return print_and_save(
+            lambda console: measure(plan, console),
+            options.out,
+            "a guarantee does not hold",
+            workers=options.workers,
+        )
 
 
 if __name__ == "__main__":

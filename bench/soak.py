@@ -19,13 +19,10 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
-
 from bench.attacking_clients import ATTACKS, run_attack
-from bench.environment import describe
 from bench.load_generator import sample_frames
 from bench.misbehaving_clients import harass
-from bench.report import add_out_option, as_json, print_result, save
+from bench.report import add_out_option, print_and_save
 from bench.result import CheckError, Line, Result
 from bench.server_checks import check_all_answered, check_counts_add_up, check_decisions
 from bench.server_guarantees import Clients, LoadPlan, latency, watched_memory
@@ -122,7 +119,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.minutes < 3:
         parser.error("--minutes must be at least 3")
-    console = Console(width=None if sys.stdout.isatty() else 200)
     with (
         shipped_file("digits-unlayered.nab") as bundle,
         shipped_file("digits-test-rate.npz") as events,
@@ -131,14 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             Path(bundle), Path(events), connections=50, clients=1, workers=options.workers,
             seconds=60 * options.minutes, rate=options.rate,
         )  # fmt: skip
-        try:
-            result = soak(plan)
-        except CheckError as error:
-            print(f"a guarantee does not hold: {error}", file=sys.stderr)
-            return 1
-    print_result(result, console)
-    console.print(f"wrote {save(as_json([result], describe()), options.out)}", highlight=False)
-    return 0
+        return print_and_save(lambda _: [soak(plan)], options.out, "a guarantee does not hold")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,9 @@ __all__ = [
     "CliError",
     "Commands",
     "report_error",
+    "report_line",
     "require_package",
+    "require_packages",
 ]
 
 CHECK_FAILED: Final = 1
@@ -64,8 +66,20 @@ def require_package(name: str, extra: str, purpose: str) -> None:
         extra: The extra that installs it.
         purpose: What needs it, for the error.
     """
-    if find_spec(name) is None:
-        raise CliError(f"{purpose} needs {name}: pip install 'neuroasync[{extra}]'")
+    require_packages((name, extra, purpose))
+
+
+def require_packages(*needs: tuple[str, str, str]) -> None:
+    """Raise CliError, which names all that is missing, unless all packages are installed.
+
+    Args:
+        *needs: For each package its name, its extra and what needs it, as for ``require_package``.
+    """
+    missing = [need for need in needs if find_spec(need[0]) is None]
+    if missing:
+        names = ", ".join(f"{purpose} needs {name}" for name, _, purpose in missing)
+        extras = ",".join(dict.fromkeys(extra for _, extra, _ in missing))
+        raise CliError(f"{names}: pip install 'neuroasync[{extras}]'")
 
 
 class Commands(TyperGroup):
@@ -107,9 +121,14 @@ class Commands(TyperGroup):
 
 def report_error(message: str) -> None:
     """Write one line ``error: ...`` to stderr, if the process has a stderr."""
+    report_line(f"error: {message}")
+
+
+def report_line(message: str) -> None:
+    """Write one line to stderr, if the process has a stderr."""
     if sys.stderr is not None:
         try:
-            print(f"error: {one_line(message)}", file=sys.stderr, flush=True)
+            print(one_line(message), file=sys.stderr, flush=True)
         except OSError:
             _discard_buffer(sys.stderr)
 

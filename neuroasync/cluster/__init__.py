@@ -9,7 +9,9 @@ try:
     import ray  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        f"running on a cluster needs {error.name}: pip install 'neuroasync[ray]'", name=error.name
+        f"running on a cluster needs {error.name}: pip install 'neuroasync[ray]', or "
+        "'neuroasync[ray,serve]' to serve and 'neuroasync[ray,train]' to train on it",
+        name=error.name,
     ) from error
 
 from neuroasync.cluster.batch_decider import BatchDecider

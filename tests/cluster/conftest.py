@@ -13,22 +13,29 @@ from neuroasync.cluster import Cluster
 
 
 @pytest.fixture(scope="session")
-def cluster():
-    """A cluster of two workers on this machine."""
-    ray.init(
+def dashboard():
+    """The address of the dashboard of a Ray cluster of two workers on this machine."""
+    context = ray.init(
         address="local",
         num_cpus=2,
-        include_dashboard=False,
+        include_dashboard=True,
         object_store_memory=200_000_000,
         log_to_driver=False,
         logging_level="ERROR",
     )
     try:
-        with Cluster() as cluster:
-            yield cluster
+        yield f"http://{context.dashboard_url}"
     finally:
         ray.shutdown()
         # Ray does not wait for the processes that it ends, which Python would report at any time.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             gc.collect()
+
+
+@pytest.fixture(scope="session")
+def cluster(dashboard):
+    """The connection to the cluster."""
+    del dashboard
+    with Cluster() as cluster:
+        yield cluster

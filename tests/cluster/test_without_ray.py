@@ -28,5 +28,6 @@ def test_ray_is_not_loaded_by_a_study():
 def test_a_missing_extra_is_one_sentence():
     done = run("import sys; sys.modules['ray'] = None\nimport neuroasync.cluster")
     assert done.stderr.splitlines()[-1] == (
-        "ImportError: running on a cluster needs ray: pip install 'neuroasync[ray]'"
+        "ImportError: running on a cluster needs ray: pip install 'neuroasync[ray]', or "
+        "'neuroasync[ray,serve]' to serve and 'neuroasync[ray,train]' to train on it"
     )

@@ -42,7 +42,7 @@ def commands(content):
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_every_code_block_is_a_tested_file_or_a_checked_command(page):
     for language, content in blocks(page):
-        if language in ("python", "dockerfile"):
+        if language in ("python", "dockerfile", "yaml"):
             for line in content.strip().splitlines():
                 match = SNIPPET.fullmatch(line.strip())
                 assert match, f"not a snippet: {line}"

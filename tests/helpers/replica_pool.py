@@ -25,7 +25,8 @@ class ReplicaPool:
         faults: what happens to the calls with these numbers: the replica dies ``"before"`` it runs
             the call, or ``"after"`` that, or ``"amid"`` it, once it has begun to wait. Or the
             replica is ``"unavailable"``: it still runs the call, but the caller gets an error. Or
-            the result is ``"unreadable"``.
+            the result is ``"unreadable"``. Or all replicas are ``"replaced"`` by some
+            with other networks.
     """
 
     def __init__(self, network, size=2, faults=None, max_samples=100):
@@ -36,6 +37,7 @@ class ReplicaPool:
         self._unanswered = []
         self.replicas = []
         self.size = size
+        self.digest = "first"
         self.calls = []
 
     async def __aenter__(self):
@@ -49,13 +51,15 @@ class ReplicaPool:
         await asyncio.gather(*self._unanswered)
 
     async def _new(self):
-        replica = Replica(pickle.loads(self._pickled), self._max_samples)
+        replica = Replica(pickle.loads(self._pickled), self._max_samples, self.digest)
         await replica.open()
         return replica
 
     def network(self):
         """Return the network whose samples run on the replicas."""
-        return RemoteNetwork("net", pickle.loads(self._pickled)["net"], ReplicaCalls(self))
+        networks = pickle.loads(self._pickled)
+        self.local = Replica(networks, self._max_samples, "first")
+        return RemoteNetwork("net", "first", networks["net"], ReplicaCalls(self, self.local))
 
     @property
     def samples(self):
@@ -80,6 +84,11 @@ class ReplicaPool:
             fault = self._faults.get(len(self.calls))
             self.calls.append((method, replica))
         args = pickle.loads(pickle.dumps(args))
+        if fault == "replaced":
+            self.digest = "second"
+            for each in list(self.replicas):
+                await self.lose(each)
+            replica = self.replicas[sum(session.encode()) % len(self.replicas)]
         if fault == "before":
             await self.lose(replica)
             raise ActorDiedError

@@ -13,7 +13,7 @@ import typer
 
 from neuroasync import limits
 from neuroasync.cli.completion import network_names
-from neuroasync.cli.exit_codes import CHECK_FAILED, CliError, require_package
+from neuroasync.cli.exit_codes import CHECK_FAILED, CliError, require_packages
 from neuroasync.cli.output import echo_text
 
 __all__ = ["serve"]
@@ -315,5 +315,5 @@ def _print_line(text: str) -> None:
 
 def _check_installed() -> None:
     """Raise a CliError unless the packages of the extra are installed."""
-    for name in ("starlette", "uvicorn", "websockets", "prometheus_client"):
-        require_package(name, "serve", "serving")
+    names = ("starlette", "uvicorn", "websockets", "prometheus_client")
+    require_packages(*((name, "serve", "serving") for name in names))

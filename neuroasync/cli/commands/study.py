@@ -1,6 +1,7 @@
 """``neuroasync study``: train networks and measure them under every ordering policy."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -16,7 +17,7 @@ from neuroasync.cli.data_options import (
     check_user_files,
     user_files,
 )
-from neuroasync.cli.exit_codes import CliError, require_package
+from neuroasync.cli.exit_codes import CliError, report_line, require_packages
 from neuroasync.cli.options import JsonOption
 from neuroasync.cli.output import echo_json
 from neuroasync.cli.output_paths import check_folder
@@ -122,10 +123,10 @@ def study(
     if regimes and (datasets or quick):
         raise CliError("--regimes cannot be combined with a DATASET or --quick")
     check_folder(output)
-    require_package("torch", "train", "training")
-    require_package("matplotlib", "viz", "the report")
-    if ray is not None:
-        require_package("ray", "ray", "--ray")
+    on_cluster = () if ray is None else (("ray", "ray", "--ray"),)
+    require_packages(
+        ("torch", "train", "training"), ("matplotlib", "viz", "the report"), *on_cluster
+    )
     from neuroasync.datasets.files import data_folder
     from neuroasync.study import StudyPlan, run_study
 
@@ -136,7 +137,11 @@ def study(
         plan = StudyPlan(
             cases, tuple(range(count)), None if folder is None else str(folder.resolve())
         )
-        with _connected(ray) as cluster, progress("study", _PROGRESS_TOTAL) as advance:
+        with (
+            _connected(ray) as cluster,
+            _told_if_interrupted(output),
+            progress("study", _PROGRESS_TOTAL) as advance,
+        ):
             run_study(
                 plan,
                 output,
@@ -150,6 +155,21 @@ def study(
         echo_json({"written": [str(output / name) for name in names]})
         return
     echo(key_value_table([("written", output / name) for name in names]))
+
+
+@contextmanager
+def _told_if_interrupted(output: Path) -> Iterator[None]:
+    """Tell what is kept if Ctrl-C ends the block."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        trained = len(list((output / "bundles").glob("*.nab")))
+        networks = "1 trained network" if trained == 1 else f"{trained} trained networks"
+        report_line(
+            f"interrupted: {networks} and all finished measurements are kept in {str(output)!r}; "
+            "the same command continues the study"
+        )
+        raise
 
 
 def _connected(address: str | None) -> "AbstractContextManager[Cluster | None]":

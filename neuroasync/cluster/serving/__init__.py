@@ -1,13 +1,12 @@
 """Serving networks on a Ray cluster. This package needs the extras ``ray`` and ``serve``."""
 
 try:
-    from ray import serve  # noqa: F401
+    from neuroasync.cluster.serving.application import app
+    from neuroasync.cluster.serving.deployment import deployment
 except ImportError as error:
     raise ImportError(
         f"serving on a cluster needs {error.name}: pip install 'neuroasync[ray,serve]'",
         name=error.name,
     ) from error
 
-from neuroasync.cluster.serving.deployment import deployment
-
-__all__ = ["deployment"]
+__all__ = ["app", "deployment"]

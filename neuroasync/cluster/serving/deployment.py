@@ -1,5 +1,7 @@
 """The Ray Serve application: a gateway for the clients, and replicas for the samples."""
 
+import asyncio
+import hashlib
 import pickle
 from collections.abc import Collection, Mapping
 from typing import Final, TypedDict
@@ -9,7 +11,8 @@ from ray.serve import Application
 from ray.serve.config import RequestRouterConfig
 from starlette.types import ASGIApp
 
-from neuroasync.cluster.serving.message_size import MessageSizeLimit
+from neuroasync.cluster.serving.drain_watch import drain_when_stopped
+from neuroasync.cluster.serving.receive_limits import ReceiveLimits
 from neuroasync.cluster.serving.remote_network import RemoteNetwork
 from neuroasync.cluster.serving.replica import Replica
 from neuroasync.cluster.serving.replica_calls import ReplicaCalls, ReplicaHandle
@@ -42,7 +45,8 @@ class _ReplicaDeployment(Replica):
         self, pickled_networks: bytes, max_samples: int
     ) -> None:
         # Ray Serve pickles the arguments again, which must therefore not hold open networks.
-        super().__init__(pickle.loads(pickled_networks), max_samples)  # noqa: S301  # our own
+        networks = pickle.loads(pickled_networks)  # noqa: S301  # our own
+        super().__init__(networks, max_samples, _digest(pickled_networks))
         await self.open()
 
 
@@ -54,17 +58,27 @@ class _Gateway:
     ) -> None:
         self._replicas = replicas
         self._networks = pickle.loads(pickled_networks)  # noqa: S301  # our own
+        self._digest = _digest(pickled_networks)
         self._options = options
 
     def __serve_build_asgi_app__(self) -> ASGIApp:  # the name is Ray Serve's
         """Return the app, which Ray Serve asks for in the event loop of the gateway."""
-        calls = ReplicaCalls(self._replicas)
+        limits = self._options["limits"]
+        local = Replica(self._networks, limits.max_sessions, self._digest)
+        calls = ReplicaCalls(self._replicas, local)
         networks = {
-            name: RemoteNetwork(name, network, calls) for name, network in self._networks.items()
+            name: RemoteNetwork(name, self._digest, network, calls)
+            for name, network in self._networks.items()
         }
         app = create_app(networks, **self._options)
-        app.add_middleware(MessageSizeLimit, max_bytes=self._options["limits"].max_message_bytes)
+        app.add_middleware(ReceiveLimits, max_message_bytes=limits.max_message_bytes)
+        self._drain = asyncio.create_task(drain_when_stopped(app.state.server_state))
         return app
+
+
+def _digest(pickled_networks: bytes) -> str:
+    """Return what tells networks apart while Ray Serve replaces them one process at a time."""
+    return hashlib.sha256(pickled_networks).hexdigest()
 
 
 def deployment(

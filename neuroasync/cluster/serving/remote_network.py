@@ -21,6 +21,7 @@ class RemoteNetwork:
 
     Args:
         name: name of the network in the deployment.
+        digest: digest of all networks of the deployment.
         network: a copy of it, which checks options and makes recordings here.
         calls: calls of the replicas.
 
@@ -29,10 +30,11 @@ class RemoteNetwork:
         seed: default seed of the order keys.
     """
 
-    def __init__(self, name: str, network: Network, calls: ReplicaCalls) -> None:
+    def __init__(self, name: str, digest: str, network: Network, calls: ReplicaCalls) -> None:
         self.bundle = network.bundle
         self.seed = network.seed
         self._name = name
+        self._digest = digest
         self._network = network
         self._calls = calls
         self._requests = 0
@@ -83,7 +85,7 @@ class RemoteNetwork:
                 events, seed=seed, recorder=recorder, max_cpu_s=max_cpu_s, **options
             )
         self._requests += 1
-        sample = SampleOptions(self._name, seed, max_cpu_s, options)
+        sample = SampleOptions(self._digest, self._name, seed, max_cpu_s, options)
         try:
             # The number only distributes requests over the replicas.
             return await self._calls.decide(f"request-{self._requests}", sample, seed, events)
@@ -106,7 +108,8 @@ class RemoteNetwork:
         # A session here makes the same checks, with the same errors.
         self._network.session(seed=seed, max_cpu_s=max_cpu_s, **options).close()
         seed = self.seed if seed is None else seed
-        return RemoteSession(self._calls, SampleOptions(self._name, seed, max_cpu_s, options))
+        sample = SampleOptions(self._digest, self._name, seed, max_cpu_s, options)
+        return RemoteSession(self._calls, sample)
 
     def recorder(self, **options: Unpack[RunOptions]) -> Recorder:
         """Return a recorder for decisions that run with the same options."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Final, TypeVar
 
 from neuroasync.cluster.serving.running_sample import RunningSample
-from neuroasync.cluster.serving.steps import Reply, SampleOptions, SampleStep
+from neuroasync.cluster.serving.steps import OtherNetworks, Reply, SampleOptions, SampleStep
 from neuroasync.cluster.tasks import Failure
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import SpikeTrain
@@ -31,10 +31,12 @@ class Replica:
         networks: the networks by name, which are not open.
         max_samples: number of samples in chunks from which another one replaces the sample that has
             waited longest for its next chunk. Samples that run are not replaced.
+        digest: digest of the networks. Samples for others are refused.
     """
 
-    def __init__(self, networks: Mapping[str, Network], max_samples: int) -> None:
+    def __init__(self, networks: Mapping[str, Network], max_samples: int, digest: str) -> None:
         self._networks = networks
+        self._digest = digest
         self._max_samples = max_samples
         self._samples: OrderedDict[str, RunningSample] = OrderedDict()
 
@@ -59,21 +61,25 @@ class Replica:
 
     async def decide(
         self, options: SampleOptions, seed: int, events: SpikeTrain
-    ) -> Decision | Failure:
+    ) -> Decision | Failure | OtherNetworks:
         """Decide a complete sample.
 
         Cancellation: safe; the sample is abandoned.
         """
+        if options.digest != self._digest:
+            return OtherNetworks()
         network = self._networks[options.network]
         return await _caught(
             network.decide(events, seed=seed, max_cpu_s=options.max_cpu_s, **options.run)
         )
 
-    async def run(self, step: SampleStep) -> Reply | Failure | None:
+    async def run(self, step: SampleStep) -> Reply | Failure | OtherNetworks | None:
         """Run a step of a sample in chunks. Return None if it is not the next one of its sample.
 
         Cancellation: the sample is forgotten.
         """
+        if step.start is not None and step.start.options.digest != self._digest:
+            return OtherNetworks()
         return await _caught(self._run(step))
 
     async def release(self, session: str, sample: int) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from ray.exceptions import (
@@ -16,7 +15,8 @@ from ray.exceptions import (
 )
 from ray.serve.exceptions import RayServeException
 
-from neuroasync.cluster.serving.steps import Reply, SampleOptions, SampleStep
+from neuroasync.cluster.serving.replica import Replica
+from neuroasync.cluster.serving.steps import OtherNetworks, Reply, SampleOptions, SampleStep
 from neuroasync.cluster.tasks import ClusterError, Failure
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import SpikeTrain
@@ -51,10 +51,13 @@ class ReplicaCalls:
 
     Args:
         handle: handle of the deployment.
+        local: a replica in this process, for samples whose networks the replicas do not have. That
+            happens while Ray Serve replaces the processes of an application one by one.
     """
 
-    def __init__(self, handle: ReplicaHandle) -> None:
+    def __init__(self, handle: ReplicaHandle, local: Replica) -> None:
         self._handle = handle
+        self._local = local
         self._releases: set[asyncio.Task[None]] = set()
 
     async def decide(
@@ -68,9 +71,7 @@ class ReplicaCalls:
             ClusterError: replicas were lost too often, or one failed in another way.
             Exception: as for :meth:`neuroasync.Network.decide`.
         """
-        decision: Decision = await self._call(
-            session, lambda replica: replica.decide.remote(options, seed, events)
-        )
+        decision: Decision = await self._call(session, "decide", options, seed, events)
         return decision
 
     async def run(self, step: SampleStep) -> Reply | None:
@@ -85,9 +86,7 @@ class ReplicaCalls:
             ClusterError: replicas were lost too often, or one failed in another way.
             Exception: as for :class:`neuroasync.Session`.
         """
-        reply: Reply | None = await self._call(
-            step.session, lambda replica: replica.run.remote(step)
-        )
+        reply: Reply | None = await self._call(step.session, "run", step)
         return reply
 
     def release(self, session: str, sample: int) -> None:
@@ -108,20 +107,20 @@ class ReplicaCalls:
         await asyncio.gather(*self._releases, return_exceptions=True)
 
     async def _release(self, session: str, sample: int) -> None:
+        await self._local.release(session, sample)
         try:
-            replica = self._handle.options(session_id=session)
-            await _send(replica, lambda replica: replica.release.remote(session, sample))
+            await _send(self._handle.options(session_id=session), "release", session, sample)
         except (RayError, RayServeException):
             pass  # a replica that lives forgets the sample by itself
         except Exception:
             log.exception("a replica cannot be told to forget a sample")
 
-    async def _call(self, session: str, send: Callable[[Any], Any]) -> Any:
+    async def _call(self, session: str, method: str, *args: Any) -> Any:
         replica = self._handle.options(session_id=session)
         for attempt in range(_MAX_ATTEMPTS):
             if attempt > 1:
                 await asyncio.sleep(_PAUSE_S * 2 ** (attempt - 2))
-            response = _send(replica, send)
+            response = _send(replica, method, *args)
             try:
                 result = await response
             except asyncio.CancelledError:
@@ -129,11 +128,13 @@ class ReplicaCalls:
                 raise
             except (RayError, RayServeException) as error:
                 # An error in the code of a replica is a RayTaskError, and may be any other as well.
-                if isinstance(error, _LOSSES) and not isinstance(error, RayTaskError):
-                    lost = error
-                    continue
-                log.exception("a replica cannot be used")
-                raise ClusterError("a replica failed; see the log of the server") from error
+                if not isinstance(error, _LOSSES) or isinstance(error, RayTaskError):
+                    log.exception("a replica cannot be used")
+                    raise ClusterError("a replica failed; see the log of the server") from error
+                lost = error
+                continue
+            if isinstance(result, OtherNetworks):
+                result = await getattr(self._local, method)(*args)
             if isinstance(result, Failure):
                 raise result.exception()
             return result
@@ -143,8 +144,8 @@ class ReplicaCalls:
         ) from lost
 
 
-def _send(replica: Any, send: Callable[[Any], Any]) -> Any:
+def _send(replica: Any, method: str, *args: Any) -> Any:
     """Send a call, and return its response."""
     # In the context of a request, Ray Serve gives all calls the identifier of the request. Its
     # router then confuses those that wait at the same time, and never sends one of them.
-    return contextvars.Context().run(send, replica)
+    return contextvars.Context().run(getattr(replica, method).remote, *args)

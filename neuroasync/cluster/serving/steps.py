@@ -6,7 +6,7 @@ from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.run_settings import RunOptions
 from neuroasync.core.events.spike_train import SpikeTrain
 
-__all__ = ["Reply", "SampleOptions", "SampleStart", "SampleStep"]
+__all__ = ["OtherNetworks", "Reply", "SampleOptions", "SampleStart", "SampleStep"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,12 +14,14 @@ class SampleOptions:
     """The options of the samples of a session.
 
     Attributes:
+        digest: digest of the networks of the gateway. A replica with others refuses the sample.
         network: name of the network.
         seed: seed of the session: sample number i runs with ``sample_seed(seed, i)``.
         max_cpu_s: maximum CPU time of the passes of one sample, s, or None.
         run: options that differ from the network's.
     """
 
+    digest: str
     network: str
     seed: int
     max_cpu_s: float | None
@@ -65,6 +67,11 @@ class SampleStep:
     is_last: bool
     wants_snapshot: bool
     start: SampleStart | None
+
+
+@dataclass(frozen=True, slots=True)
+class OtherNetworks:
+    """The answer of a replica whose networks are not those of the gateway. It has run nothing."""
 
 
 @dataclass(frozen=True, slots=True)

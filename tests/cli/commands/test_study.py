@@ -99,10 +99,12 @@ def test_study_of_user_data_files_runs_to_the_end(cli, files, monkeypatch):
     assert "describes another study; it differs in study.cases[0].files.validation" in again.stderr
 
 
-def test_ctrl_c_exits_with_130(monkeypatch, tmp_path):
+def test_ctrl_c_tells_what_is_kept_and_exits_with_130(monkeypatch, tmp_path, capsys):
     from neuroasync.cli.app import app
 
     def interrupted(plan, out, on_progress, *, cluster):
+        (out / "bundles").mkdir(parents=True)
+        (out / "bundles" / "digits-layered-0.nab").touch()
         raise KeyboardInterrupt
 
     monkeypatch.setattr("neuroasync.study.run_study", interrupted)
@@ -112,6 +114,10 @@ def test_ctrl_c_exits_with_130(monkeypatch, tmp_path):
     with pytest.raises(SystemExit) as ended:
         app()
     assert ended.value.code == 130
+    assert capsys.readouterr().err == (
+        "interrupted: 1 trained network and all finished measurements are kept in "
+        "'neuroasync-study'; the same command continues the study\n"
+    )
 
 
 def test_address_of_another_kind_is_rejected(cli, files, requested):
@@ -135,3 +141,14 @@ def test_missing_extra_is_named_in_the_error(cli, files, monkeypatch, module, me
     result = cli("study", "--quick", "--ray", "local")
     assert (result.exit_code, result.stderr) == (2, message)
     assert files.listing() == {"net.nab", "events.npz"}
+
+
+def test_all_missing_extras_are_named_in_one_error(cli, files, monkeypatch):
+    for module in ("ray", "torch", "matplotlib"):
+        monkeypatch.setitem(sys.modules, module, None)
+    result = cli("study", "--quick", "--ray", "local")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "error: training needs torch, the report needs matplotlib, --ray needs ray: "
+        "pip install 'neuroasync[train,viz,ray]'\n",
+    )

@@ -1,7 +1,6 @@
 """A client of a deployment gets the answers of a server in one process, and each of them once."""
 
 import asyncio
-import json
 import os
 import random
 import signal
@@ -12,21 +11,19 @@ import httpx
 import pytest
 import websockets
 from ray import serve
-from ray.serve._private.common import DeploymentID
-from ray.serve.context import _get_global_client
 
-from bench.cluster_serving import replica_pids
+from bench.worker_processes import pids_titled
 from neuroasync import BundleError, Network
 from neuroasync.cluster.serving import deployment
 from neuroasync.serve import ServerLimits, create_app
-from tests.helpers.asgi_client import connect, http_client, split
+from tests.helpers.asgi_client import connect, http_client
+from tests.helpers.deployment_clients import BUNDLE, as_json, check_answers_during
 from tests.helpers.mixed_samples import collect_answers, mixed_messages, read_answer
-from tests.helpers.small_networks import chain, sample
+from tests.helpers.small_networks import sample
 
 # Once is enough: neither the gateway nor the replicas run in the loop of the test.
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
 
-BUNDLE = chain()
 APP = "small"
 QUERY = "seed=5&policy=momentum&group_size=3"
 LIMITS = ServerLimits(max_message_bytes=10_000)
@@ -40,7 +37,7 @@ def address(cluster):
     serve.start(http_options={"host": "127.0.0.1", "port": port}, logging_config={"log_level": 30})
     try:
         app = deployment({"small": BUNDLE}, replicas=2, limits=LIMITS)
-        serve.run(app, name=APP, external_scaler_enabled=True)
+        serve.run(app, name=APP)
         yield f"127.0.0.1:{port}"
     finally:
         serve.shutdown()
@@ -52,13 +49,6 @@ def local():
     return create_app({"small": BUNDLE}, limits=LIMITS)
 
 
-def scale(replicas):
-    """Change the number of replicas."""
-    deployment_id = DeploymentID("Replica", APP)
-    controller = _get_global_client()._controller
-    return controller.update_deployment_replicas.remote(deployment_id, replicas)
-
-
 async def until_replicas(count):
     """Wait until so many replicas run, and no others."""
     async with asyncio.timeout(60):
@@ -67,52 +57,6 @@ async def until_replicas(count):
             if states == {"RUNNING": count}:
                 return
             await asyncio.sleep(0.05)
-
-
-def as_json(events, end):
-    return json.dumps({"t_us": events.t_us.tolist(), "index": events.index.tolist(), "end": end})
-
-
-class Client:
-    """A connection that sends samples in chunks, one after the other, until it is told to end."""
-
-    def __init__(self, number):
-        self.number, self.is_ending = number, False
-        self.sent, self.answers = 0, []
-
-    async def run(self, address):
-        async with websockets.connect(f"ws://{address}/stream?seed={self.number}") as client:
-            while not self.is_ending or self.sent < 5:
-                chunks = split(sample(seed=self.sent), (15, 30, 45) if self.number % 2 else ())
-                for k, chunk in enumerate(chunks, 1):
-                    await client.send(as_json(chunk, k == len(chunks)))
-                    await asyncio.sleep(0.001)
-                self.sent += 1
-                self.answers.append(read_answer(await client.recv()))
-            await client.send(as_json(sample(seed=0), True))
-            last = read_answer(await client.recv())
-            assert last["sample"] == self.sent  # nothing was answered twice
-
-    async def check(self):
-        """Check that each sample has one answer, which is that of one process."""
-        assert [answer["sample"] for answer in self.answers] == list(range(self.sent))
-        async with Network(BUNDLE) as network:
-            trains = [sample(seed=k) for k in range(self.sent)]
-            decisions = await network.decide_all(trains, seed=self.number)
-        assert [a["votes"] for a in self.answers] == [d.votes.tolist() for d in decisions]
-
-
-async def check_answers_during(change, address):
-    """Check the answers to clients that send samples while the deployment changes."""
-    clients = [Client(number) for number in range(6)]
-    async with asyncio.timeout(90), asyncio.TaskGroup() as tasks:
-        for client in clients:
-            tasks.create_task(client.run(address))
-        await change(clients)
-        for client in clients:
-            client.is_ending = True
-    for client in clients:
-        await client.check()
 
 
 async def test_arguments_are_checked_before_anything_is_deployed():
@@ -211,23 +155,10 @@ async def test_no_answer_is_lost_or_sent_twice_when_replicas_are_killed(address)
             count = clients[0].sent + moments.randrange(5, 50)
             while clients[0].sent < count:
                 await asyncio.sleep(0.01)
-            os.kill(moments.choice(replica_pids(APP)), signal.SIGKILL)
+            os.kill(moments.choice(pids_titled(f"ray::ServeReplica:{APP}:Replica")), signal.SIGKILL)
             for client in clients:  # each of them gets an answer afterwards
                 count = client.sent
                 while client.sent < count + 2:
                     await asyncio.sleep(0.01)
 
     await check_answers_during(kill, address)
-
-
-async def test_no_answer_is_lost_or_sent_twice_when_the_deployment_scales(address):
-    async def change(clients):
-        for replicas in (1, 2):
-            await scale(replicas)
-            await until_replicas(replicas)
-            count = clients[0].sent
-            while clients[0].sent < count + 5:
-                await asyncio.sleep(0.01)
-
-    await until_replicas(2)
-    await check_answers_during(change, address)

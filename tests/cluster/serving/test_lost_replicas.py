@@ -58,6 +58,18 @@ async def test_losing_a_replica_in_any_call_changes_no_answer(
         assert more_calls > calls
 
 
+@pytest.mark.parametrize("size", [1, 2])
+async def test_replicas_that_get_other_networks_change_no_answer(size, no_leaks):
+    expected, calls = await answers_of_replicas({})
+    for k in range(calls):
+        async with ReplicaPool(Network(BUNDLE), size=size, faults={k: "replaced"}) as pool:
+            assert await answers(create_app(pool.network())) == expected
+            for _ in range(20):  # calls that nothing waits for
+                await asyncio.sleep(0)
+            assert not pool.samples
+            assert not pool.local.samples
+
+
 async def test_call_that_runs_while_it_is_repeated_changes_no_answer(monkeypatch, no_leaks):
     end_after_each_step(monkeypatch)
     expected, calls = await answers_of_replicas({})

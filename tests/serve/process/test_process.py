@@ -14,6 +14,7 @@ import httpx
 import msgspec
 import pytest
 import websockets.sync.client
+from rich.console import Console
 
 from bench.load_generator import frame
 from bench.server_guarantees import LoadPlan
@@ -51,7 +52,7 @@ def test_load_test_confirms_every_guarantee_at_a_small_size(bundle, tmp_path):
     events = tmp_path / "events.npz"
     write_spikes(SpikeTrains.from_trains([sample(seed=k) for k in range(6)], (12,)), events)
     plan = LoadPlan(bundle, events, 8, 2, 2, seconds=0.5, search_s=0.2, rest_s=7.0, rate=100.0)
-    answers = measure(plan)
+    answers = list(measure(plan, Console(quiet=True)))
     assert [a.name for a in answers] == ["hold", "overload", "hostile", "end"]
     assert all(a.checks for a in answers)
     hold = answers[0].lines[0]
