@@ -18,6 +18,7 @@ from neuroasync.core.kernels.delivery.receptive_fields import receptive_field
 from neuroasync.core.kernels.intrinsics import pointer_at
 from neuroasync.core.kernels.jit import inlined, kernel
 from neuroasync.core.kernels.layout import ConnectionKind, Connections
+from neuroasync.train.kernels.vectors.dense import add_to_rows, dot_rows
 
 __all__ = ["add_outer", "add_weighted", "borrowed"]
 
@@ -37,13 +38,22 @@ def borrowed(array):
     return carray(pointer_at(array.ctypes.data), array.shape, array.dtype)
 
 
-@partial(inlined, fastmath=_FAST)
+@inlined
 def _dense_weighted(begin, sources, weights, g, out):
-    for s in sources:
-        total, at = np.float32(0.0), np.uint64(begin + s * g.size)
-        for i in range(g.size):
-            total += weights[at + np.uint64(i)] * g[i]
-        out[s] += total
+    address, last = weights.ctypes.data + 4 * begin, sources.size - 1
+    for k in range(0, sources.size, 4):
+        a, b = sources[k], sources[min(k + 1, last)]
+        c, d = sources[min(k + 2, last)], sources[min(k + 3, last)]
+        totals = dot_rows(address, g.size, a, b, c, d, g.ctypes.data)
+        out[a] += totals[0]
+        if k + 3 <= last:
+            out[b] += totals[1]
+            out[c] += totals[2]
+            out[d] += totals[3]
+        elif k < last:
+            out[b] += totals[1]
+            if k + 2 == last:
+                out[c] += totals[2]
 
 
 @inlined
@@ -83,12 +93,11 @@ def add_outer(row, sources, counts, first, links, g, grad):
         grad: f32[..], laid out like the weights, added to.
     """
     if row[Connections.KIND] == ConnectionKind.DENSE:
-        size = g.size
-        begin = row[Connections.WEIGHT] - first * size
-        for k in range(sources.size):
-            at, times = np.uint64(begin + sources[k] * size), factor_of(counts[k])
-            for i in range(size):
-                grad[at + np.uint64(i)] += times * g[i]
+        begin = row[Connections.WEIGHT] - first * g.size
+        add_to_rows(
+            grad.ctypes.data + 4 * begin, g.size, sources.ctypes.data, counts.ctypes.data,
+            sources.size, g.ctypes.data,
+        )  # fmt: skip
     elif row[Connections.KIND] == ConnectionKind.SPARSE:
         for k in range(sources.size):
             at, times = row[Connections.INDPTR] + sources[k] - first, factor_of(counts[k])
