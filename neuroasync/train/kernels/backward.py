@@ -41,6 +41,7 @@ import numpy as np
 
 from neuroasync.core.kernels.jit import inlined, kernel
 from neuroasync.core.kernels.layout import REFRACTORY_BIT, DeliveryLog, Populations, SpikeLog
+from neuroasync.core.kernels.vectors.lanes import LANES
 from neuroasync.train.kernels.accumulate import borrowed
 from neuroasync.train.kernels.deliveries import silent_spike_grads, undo_delivery
 from neuroasync.train.kernels.neurons import (
@@ -63,7 +64,17 @@ from neuroasync.train.kernels.runs import (
     most_steps,
     start_of_last,
 )
-from neuroasync.train.kernels.sites import bucket_sites, first_steps
+from neuroasync.train.kernels.sites import (
+    BITS,
+    BLOCK_ROWS,
+    FIRST,
+    bucket_sites,
+    first_steps,
+    neurons_of,
+    whole_population,
+)
+from neuroasync.train.kernels.surrogate import ARCTAN, SIGMOID
+from neuroasync.train.kernels.vectors.silences import visit_lanes
 
 __all__ = ["backward_samples"]
 
@@ -118,8 +129,9 @@ def backward_samples(
         lags, decays, slopes, decay_of, rows, row_potential, slots, ends, peaks, peak_steps, states,
         grad_votes, grad_spikes, grad_potentials, output, kind, slope, grad, neuron_grad,
         np.empty((_SCRATCH, neurons), np.float32), np.empty((2, ring, neurons), np.float32),
-        np.empty((ring, count), np.bool_), np.empty(neurons, np.int64),
-        np.empty((2, count), np.int64), np.empty(most_steps(rows, slots, ends) + 4, np.int64),
+        np.empty((ring, count), np.bool_), np.empty(neurons + LANES, np.int64),
+        np.empty((BLOCK_ROWS, neurons), np.int64), np.empty((BLOCK_ROWS + 1, neurons), np.int64),
+        np.empty((2, count), np.int64), np.empty(most_steps(rows, slots, ends) + 2, np.int64),
         np.empty((RUN_ROWS, ends[2, -1]), np.int64),
     )  # fmt: skip
 
@@ -129,7 +141,7 @@ def _backward_samples(
     ring, populations, connections, links, weights, thresholds, increments, owner, by_rank, lags,
     decays, slopes, decay_of, rows, row_potential, slots, ends, peaks, peak_steps, states,
     grad_votes, grad_spikes, grad_potentials, output, kind, slope, grad, neuron_grad, work, rings,
-    has_site, sites, evaluations, starts, runs,
+    has_site, sites, blocks, unsorted, evaluations, starts, runs,
 ):  # fmt: skip
     """Visit all samples; see :func:`backward_samples`, which holds the arrays."""
     populations, connections, links = borrowed(populations), borrowed(connections), borrowed(links)
@@ -141,6 +153,7 @@ def _backward_samples(
     grad_votes, grad_spikes = borrowed(grad_votes), borrowed(grad_spikes)
     work, site_grad, delayed = borrowed(work), borrowed(rings)[0], borrowed(rings)[1]
     has_site, sites = borrowed(has_site), borrowed(sites)
+    blocks, unsorted = borrowed(blocks), borrowed(unsorted)
     first, after = borrowed(evaluations)[0], borrowed(evaluations)[1]
     starts, runs = borrowed(starts), borrowed(runs)
     begin = populations[output, Populations.START]
@@ -165,13 +178,14 @@ def _backward_samples(
                 populations, connections, links, owner, by_rank, rows, row, row1, found, steps,
                 first, after,
             )  # fmt: skip
-            bucket_sites(populations, first, peak_steps[k, now], steps, starts, sites)
+            bucket_sites(populations, first, peak_steps[k, now], steps, starts, unsorted, blocks)
             begin_reverse_pass(k, now, begin, grad_potentials, states, work)
             _pass(
                 now, steps, ring, populations, connections, links, weights, thresholds, increments,
                 owner, by_rank, lags, rows, row_potential, row, row1, slots, slot1, found,
                 peaks[k, now], grad_votes[k, now], grad_spikes[k, now], output, kind, slope, grad,
-                neuron_grad, work, site_grad, delayed, has_site, starts, sites, first, after,
+                neuron_grad, work, site_grad, delayed, has_site, starts, blocks, sites,
+                unsorted, first, after,
             )  # fmt: skip
             reverse_biases(connections, populations, work, grad)
             if now:
@@ -189,7 +203,7 @@ def _pass(
     now, steps, ring, populations, connections, links, weights, thresholds, increments, owner,
     by_rank, lags, rows, row_potential, row0, row1, slots, slot1, runs, peaks, grad_votes,
     grad_spikes, output, kind, slope, grad, neuron_grad, work, site_grad, delayed, has_site, starts,
-    sites, first, after,
+    blocks, sites, unsorted, first, after,
 ):  # fmt: skip
     """Visit one pass in reverse.
 
@@ -204,7 +218,8 @@ def _pass(
     # The ring's entry still belongs to a pass that no spike of this one can reach.
     site_grad[here] = 0
     has_site[here] = False
-    v_active[:] = v + of_current
+    for i in range(v.size):
+        v_active[i] = v[i] + of_current[i]
     _open_integrators(here, populations, thresholds, v_active, site_grad, has_site)
     for r in range(row0, row1):
         i = rows[SpikeLog.NEURON, r]
@@ -216,7 +231,7 @@ def _pass(
     _visit_unevaluated(
         steps, now, ring, populations, connections, links, weights, thresholds, increments, by_rank,
         lags, peaks, grad_votes, grad_spikes, output, kind, slope, neuron_grad, work, site_grad,
-        has_site, first, after,
+        has_site, first, after, sites, unsorted,
     )  # fmt: skip
     for step in range(steps - 1, -1, -1):
         row0, run = row1, run1
@@ -231,14 +246,15 @@ def _pass(
             spike_grad[i] = grad_spikes[owner[i]] + pending[i] + delayed[here, i]
             if owner[i] == output:
                 spike_grad[i] += grad_votes[i - out_begin]
-        j = starts[step + 2]
-        while j < starts[step + 3]:  # Each iteration takes the sites of one population.
-            p, begun = owner[sites[j]], j
-            while j < starts[step + 3] and owner[sites[j]] == p:
+        j = starts[step]
+        while j < starts[step + 1]:  # Each iteration takes the sites of one population.
+            p, begun = owner[blocks[FIRST, j]], j
+            while j < starts[step + 1] and owner[blocks[FIRST, j]] == p:
                 j += 1
             silent_spike_grads(
-                p, sites[begun:j], now, ring, populations, connections, links, weights, lags,
-                grad_votes, grad_spikes, output, site_grad, has_site, spike_grad,
+                p, sites[: neurons_of(blocks[:, begun:j], sites)], now, ring, populations,
+                connections, links, weights, lags, grad_votes, grad_spikes, output, site_grad,
+                has_site, spike_grad,
             )  # fmt: skip
         reverse_spikes(
             rows, row0, row1, owner, populations, row_potential, thresholds, spike_grad, kind,
@@ -248,14 +264,14 @@ def _pass(
             i = rows[SpikeLog.NEURON, r]
             v_active[i] = site_grad[here, i] = v[i] + of_current[i]
             has_site[here, owner[i]] = True
-        j = starts[step + 2]
-        while j < starts[step + 3]:
-            p, begun = owner[sites[j]], j
-            while j < starts[step + 3] and owner[sites[j]] == p:
+        j = starts[step]
+        while j < starts[step + 1]:
+            p, begun = owner[blocks[FIRST, j]], j
+            while j < starts[step + 1] and owner[blocks[FIRST, j]] == p:
                 j += 1
             _visit_silences(
-                p, sites[begun:j], here, populations, peaks, thresholds, kind, slope, increments,
-                neuron_grad, work, site_grad, has_site,
+                p, blocks[:, begun:j], sites, here, populations, peaks, thresholds, kind, slope,
+                increments, neuron_grad, work, site_grad, has_site,
             )  # fmt: skip
         for u in range(run, run1):
             end = runs[BEGIN, u + 1] if u + 1 < run1 else slot1
@@ -269,7 +285,7 @@ def _pass(
             _visit_unevaluated(
                 step, now, ring, populations, connections, links, weights, thresholds, increments,
                 by_rank, lags, peaks, grad_votes, grad_spikes, output, kind, slope, neuron_grad,
-                work, site_grad, has_site, first, after,
+                work, site_grad, has_site, first, after, sites, unsorted,
             )  # fmt: skip
         if run < run1:
             slot1 = runs[BEGIN, run]
@@ -291,35 +307,54 @@ def _open_integrators(here, populations, thresholds, v_active, site_grad, has_si
 def _visit_unevaluated(
     step, now, ring, populations, connections, links, weights, thresholds, increments, by_rank,
     lags, peaks, grad_votes, grad_spikes, output, kind, slope, neuron_grad, work, site_grad,
-    has_site, first, after,
+    has_site, first, after, sites, blocks,
 ):  # fmt: skip
-    """Visit the silent sites of never evaluated populations that were assigned to ``step``."""
+    """Visit the silent sites of never evaluated populations that were assigned to ``step``.
+
+    ``sites`` and ``blocks`` are scratch memory for them.
+    """
     spike_grad, here = work[_SPIKE_GRAD], now % ring
     for p in by_rank[::-1]:
         if first[p] >= 0 or after[p] != step or populations[p, Populations.SYNC_THRESHOLD] > 0:
             continue
-        silent = np.arange(populations[p, Populations.START], populations[p, Populations.STOP])
+        start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
+        silent = blocks[:, : whole_population(start, stop, blocks)]
         silent_spike_grads(
-            p, silent, now, ring, populations, connections, links, weights, lags,
-            grad_votes, grad_spikes, output, site_grad, has_site, spike_grad,
+            p, sites[: neurons_of(silent, sites)], now, ring, populations, connections, links,
+            weights, lags, grad_votes, grad_spikes, output, site_grad, has_site, spike_grad,
         )  # fmt: skip
         _visit_silences(
-            p, silent, here, populations, peaks, thresholds, kind, slope, increments,
+            p, silent, sites, here, populations, peaks, thresholds, kind, slope, increments,
             neuron_grad, work, site_grad, has_site,
         )  # fmt: skip
 
 
 @inlined
 def _visit_silences(
-    p, sites, here, populations, peaks, thresholds, kind, slope, increments, neuron_grad, work,
-    site_grad, has_site,
+    p, blocks, sites, here, populations, peaks, thresholds, kind, slope, increments, neuron_grad,
+    work, site_grad, has_site,
 ):  # fmt: skip
     """Visit silent sites of population ``p`` whose dL/ds are known."""
-    v, of_current, v_active = work[V], work[CURRENT], work[_V_ACTIVE]
-    reverse_silences(
-        populations[p], sites, peaks, thresholds, work[_SPIKE_GRAD], kind, slope, increments, work,
-        neuron_grad,
-    )  # fmt: skip
-    for i in sites:
-        v_active[i] = site_grad[here, i] = v[i] + of_current[i]
     has_site[here, p] = True
+    v, of_current, v_active = work[V], work[CURRENT], work[_V_ACTIVE]
+    adapts_or_learns = populations[p, Populations.ADAPTS] != 0 or neuron_grad.shape[1] > 0
+    if adapts_or_learns or kind == SIGMOID:
+        silent = sites[: neurons_of(blocks, sites)]
+        reverse_silences(
+            populations[p], silent, peaks, thresholds, work[_SPIKE_GRAD], kind, slope, increments,
+            work, neuron_grad,
+        )  # fmt: skip
+        for i in silent:
+            v_active[i] = site_grad[here, i] = v[i] + of_current[i]
+        return
+    addresses = (
+        v.ctypes.data, of_current.ctypes.data, v_active.ctypes.data, site_grad[here].ctypes.data,
+        work[_SPIKE_GRAD].ctypes.data, peaks.ctypes.data, thresholds.ctypes.data,
+    )  # fmt: skip
+    for k in range(blocks.shape[1]):
+        at = 4 * blocks[FIRST, k]
+        visit_lanes(
+            addresses[0] + at, addresses[1] + at, addresses[2] + at, addresses[3] + at,
+            addresses[4] + at, addresses[5] + at, addresses[6] + at, np.int64(kind == ARCTAN),
+            slope, np.uint64(blocks[BITS, k]),
+        )  # fmt: skip

@@ -9,8 +9,11 @@ from typing import Final
 
 import numpy as np
 
+from neuroasync.core.kernels.intrinsics import trailing_zeros
 from neuroasync.core.kernels.jit import inlined
 from neuroasync.core.kernels.layout import DeliveryLog, Populations, SpikeLog
+from neuroasync.core.kernels.vectors.lanes import LANES
+from neuroasync.train.kernels.vectors.slots import lanes_alike
 
 __all__ = ["BEGIN", "POPULATION", "RUN_ROWS", "STEP", "VIA", "find_runs", "most_steps",
            "start_of_last"]  # fmt: skip
@@ -59,6 +62,24 @@ def most_steps(rows, slots, ends):
 
 
 @inlined
+def _end_of_run(steps, vias, origins, s, slot1, step, via, start, stop):
+    """Return the first slot from ``s`` on that is not of this run."""
+    while s + LANES <= slot1:
+        at = 8 * s
+        differ = ~lanes_alike(
+            steps.ctypes.data + at, vias.ctypes.data + at, origins.ctypes.data + at, step, via,
+            start, stop,
+        )  # fmt: skip
+        alike = trailing_zeros(differ)
+        if alike < LANES:
+            return s + alike
+        s += LANES
+    while s < slot1 and steps[s] == step and vias[s] == via and start <= origins[s] < stop:
+        s += 1
+    return s
+
+
+@inlined
 def find_runs(populations, owner, slots, slot0, slot1, runs):
     """Divide the slots of a pass into runs.
 
@@ -79,7 +100,6 @@ def find_runs(populations, owner, slots, slot0, slot1, runs):
         p = owner[origins[s]] if origins[s] < owner.size else -1
         start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
         runs[BEGIN, n], runs[STEP, n], runs[POPULATION, n], runs[VIA, n] = s, step, p, via
-        while s < slot1 and steps[s] == step and vias[s] == via and start <= origins[s] < stop:
-            s += 1
+        s = _end_of_run(steps, vias, origins, s, slot1, step, via, start, stop)
         n += 1
     return n
