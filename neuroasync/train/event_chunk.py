@@ -11,6 +11,7 @@ from neuroasync.core.engine.packed_network import PackedArrays
 from neuroasync.core.engine.policies import LayerSync
 from neuroasync.core.engine.scratch_buffers import grown
 from neuroasync.core.kernels.layout import Context, Control, SpikeLog, TurnLog
+from neuroasync.train.kernels.runs import RUN_ROWS
 
 __all__ = ["Chunk"]
 
@@ -25,7 +26,11 @@ class Chunk:
         self.states = np.zeros((3, 0, 0, 0), np.float32)
         self.turn_log = np.zeros((len(TurnLog), 0), np.int64)
         self.turn_potentials = np.zeros(0, np.float32)
-        self.ends = np.zeros((4, 0), np.int64)
+        self.ends = np.zeros((5, 0), np.int64)
+        self.origins = np.zeros(0, np.int32)
+        self.factors = np.zeros(0, np.float32)
+        self.runs = np.zeros((RUN_ROWS, 0), np.int32)
+        self.keeps = False
         self.samples = slice(0, 0)
         self._arrays: PackedArrays | None = None
 
@@ -56,7 +61,8 @@ class Chunk:
         if self.states.shape[1:] != shape:
             self.states = np.empty((3, *shape), np.float32)
         self.samples = samples
-        self.ends = np.zeros((4, count), np.int64)
+        self.ends = np.zeros((5, count), np.int64)
+        self.keeps = passes > 0
         self.state.keep = True
         context = self.state.acquire_scratch().context
         self._arrays = arrays  # The context has their addresses.
@@ -83,6 +89,11 @@ class Chunk:
 
     def grow(self) -> None:
         """Enlarge the logs as a kernel requested, and keep their contents."""
+        if self.keeps:
+            # The kernel may have run out of room for the deliveries of the sample at its end.
+            slots = int(self.ends[4].max()) + int(self.state.control[Control.DELIVERY_LOG])
+            self.origins, self.factors = grown(self.origins, slots), grown(self.factors, slots)
+            self.runs = grown(self.runs, slots)
         control, scratch = self.state.control, self.state.acquire_scratch()
         slots, neurons = int(control[Control.NEEDED_SLOTS]), self.state.plan.packed.model.size
         scratch.grow_logs(

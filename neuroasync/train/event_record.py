@@ -250,16 +250,17 @@ class EventRecordRunner:
                 slope, grad, neuron_grad,
             )  # fmt: skip
             network = (*record.arrays[:5], self._increments, self._owner)
+            deliveries = chunk.origins, chunk.factors, chunk.runs
             if isinstance(record.settings.policy, LayerSync):
                 backward_turns(
-                    *network, self._lags, decays, slopes, decay_of[at], logs.spike_log,
-                    logs.delivery_log, chunk.turn_log, chunk.turn_potentials, chunk.ends, *target,
+                    *network, self._lags, decays, slopes, decay_of[at], logs.spike_log, *deliveries,
+                    chunk.turn_log, chunk.turn_potentials, chunk.ends, *target,
                 )  # fmt: skip
                 return grad, neuron_grad
             backward_samples(
                 *network, self._by_rank, self._lags, decays, slopes, decay_of[at], logs.spike_log,
-                logs.spike_log_momentum, logs.delivery_log, chunk.ends, chunk.peaks,
-                chunk.peak_steps, *target,
+                logs.spike_log_momentum, *deliveries, chunk.ends, chunk.peaks, chunk.peak_steps,
+                *target,
             )  # fmt: skip
             return grad, neuron_grad
 
@@ -312,8 +313,8 @@ class EventRecordRunner:
             k, interrupt = forward_samples(
                 state.context, k, resumes, events, batch.end_us[at], batch.seeds[at],
                 batch.offsets[at.start : at.stop + 1], chunk.peak_addresses(), chunk.ends,
-                self._owner, chunk.states, record.votes[at], record.spikes[at],
-                record.potentials[at], record.labels[at],
+                self._owner, chunk.keeps, chunk.origins, chunk.factors, chunk.runs, chunk.states,
+                record.votes[at], record.spikes[at], record.potentials[at], record.labels[at],
             )  # fmt: skip
             control, resumes = state.control, True
             if interrupt == Interrupt.NEEDS_ROOM:

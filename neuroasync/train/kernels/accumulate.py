@@ -13,7 +13,6 @@ from functools import partial
 import numpy as np
 from numba import carray
 
-from neuroasync.core.kernels.delivery.event_values import factor_of
 from neuroasync.core.kernels.delivery.receptive_fields import receptive_field
 from neuroasync.core.kernels.intrinsics import pointer_at
 from neuroasync.core.kernels.jit import inlined, kernel
@@ -62,7 +61,7 @@ def add_weighted(row, sources, first, links, weights, g, out):
 
     Args:
         row: i64[..], the connection; see ``neuroasync.core.kernels.layout``.
-        sources: i64[K], source neurons by their index in the network.
+        sources: i32[K], source neurons by their index in the network.
         first: First neuron of the source population.
         links, weights: See ``neuroasync.core.kernels.layout``.
         g: f32[targets], adjoints of the targets' potentials.
@@ -84,28 +83,28 @@ def add_weighted(row, sources, first, links, weights, g, out):
 
 
 @inlined
-def add_outer(row, sources, counts, first, links, g, grad):
-    """Add ``counts[k] * g`` to the gradients of the weights that leave each ``sources[k]``.
+def add_outer(row, sources, factors, first, links, g, grad):
+    """Add ``factors[k] * g`` to the gradients of the weights that leave each ``sources[k]``.
 
     Args:
         row, sources, first, links, g: As for :func:`add_weighted`.
-        counts: i64[K], multiplicity of each source, which may have a factor of its own.
+        factors: f32[K], what the weights of each source were multiplied by.
         grad: f32[..], laid out like the weights, added to.
     """
     if row[Connections.KIND] == ConnectionKind.DENSE:
         begin = row[Connections.WEIGHT] - first * g.size
         add_to_rows(
-            grad.ctypes.data + 4 * begin, g.size, sources.ctypes.data, counts.ctypes.data,
+            grad.ctypes.data + 4 * begin, g.size, sources.ctypes.data, factors.ctypes.data,
             sources.size, g.ctypes.data,
         )  # fmt: skip
     elif row[Connections.KIND] == ConnectionKind.SPARSE:
         for k in range(sources.size):
-            at, times = row[Connections.INDPTR] + sources[k] - first, factor_of(counts[k])
+            at, times = row[Connections.INDPTR] + sources[k] - first, factors[k]
             for i in range(links[at], links[at + 1]):
                 grad[row[Connections.WEIGHT] + i] += times * g[links[row[Connections.INDICES] + i]]
     else:
         for k in range(sources.size):
-            _conv2d_outer(row, sources[k] - first, factor_of(counts[k]), g, grad)
+            _conv2d_outer(row, sources[k] - first, factors[k], g, grad)
 
 
 @partial(kernel, fastmath=_FAST)

@@ -51,7 +51,7 @@ def first_steps(
         owner: i32[N], population of each neuron.
         by_rank: i64[P], populations by ascending (rank, declaration).
         row0, row1: The pass's range in ``rows``.
-        runs: i64[4, R], the pass's deliveries; see :mod:`.runs`.
+        runs: i32[RUN_ROWS, R], the pass's deliveries; see :mod:`.runs`.
         steps: Number of forward steps in the pass, its input group included.
         first: i64[P], written: step of the first evaluation, or -1 if there was none.
         after: i64[P], written: for a population whose ``first`` is -1, its silent sites are
@@ -63,7 +63,7 @@ def first_steps(
     for k in range(runs.shape[1]):
         if left == 0:
             break
-        p, via = runs[POPULATION, k], runs[VIA, k]
+        p, via = np.int64(runs[POPULATION, k]), runs[VIA, k]
         for j in range(populations[p, Populations.OUT_START], populations[p, Populations.OUT_STOP]):
             row = connections[links[j]]
             carried = links[j] == via if via >= 0 else row[Connections.DELAY] == 0
@@ -167,7 +167,7 @@ def neurons_of(blocks, neurons):
 
     Args:
         blocks: i64[BLOCK_ROWS, K], the blocks.
-        neurons: i64[at least 16 more], written.
+        neurons: i32[at least 16 more], written.
     """
     n = 0
     for k in range(blocks.shape[1]):

@@ -9,7 +9,17 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from neuroasync.core.kernels.jit import inlined
-from neuroasync.core.kernels.vectors.lanes import F32, FLOATS, I32, I64, LANES, first, load, store
+from neuroasync.core.kernels.vectors.lanes import (
+    F32,
+    FLOATS,
+    I32,
+    I64,
+    LANES,
+    first,
+    load,
+    splat,
+    store,
+)
 
 __all__ = ["add_to_rows", "dot_rows"]
 
@@ -29,16 +39,16 @@ def _adder(vectors: int, *, is_masked: bool) -> Any:
     """
 
     @intrinsic
-    def add(typing_context, begin, stride, sources, counts, n, g, width):
+    def add(typing_context, begin, stride, sources, factors, n, g, width):
         def build(context, builder, signature, arguments):
-            begin, stride, sources, counts, n, g, width = arguments
+            begin, stride, sources, factors, n, g, width = arguments
             mask = first(builder, width) if is_masked else None
             offsets = [I64(_BYTES * k) for k in range(vectors)]
             parts = [load(builder, FLOATS, builder.add(g, at), mask) for at in offsets]
             with cgutils.for_range(builder, n, intp=I64) as loop:
-                place = builder.shl(loop.index, I64(3))
-                source = _word_at(builder, builder.add(sources, place))
-                factor = _factor(builder, _word_at(builder, builder.add(counts, place)))
+                place = builder.shl(loop.index, I64(2))
+                source = builder.sext(_value_at(builder, I32, builder.add(sources, place)), I64)
+                factor = splat(builder, _value_at(builder, F32, builder.add(factors, place)))
                 row = builder.add(begin, builder.mul(source, stride))
                 for part, offset in zip(parts, offsets, strict=True):
                     at = builder.add(row, offset)
@@ -53,26 +63,9 @@ def _adder(vectors: int, *, is_masked: bool) -> Any:
     return add
 
 
-def _word_at(builder: Any, address: Any) -> Any:
-    """Load an i64."""
-    return builder.load(builder.inttoptr(address, I64.as_pointer()))
-
-
-def _float_at(builder: Any, address: Any) -> Any:
-    """Load an f32."""
-    return builder.load(builder.inttoptr(address, F32.as_pointer()))
-
-
-def _factor(builder: Any, multiplicity: Any) -> Any:
-    """Return ``event_values.factor_of`` in all lanes, without a branch."""
-    upper = builder.ashr(multiplicity, I64(32))
-    own = builder.bitcast(builder.trunc(builder.not_(upper), I32), F32)
-    has_own = builder.icmp_signed("!=", upper, I64(0))
-    factor = builder.select(has_own, own, builder.sitofp(multiplicity, F32))
-    one = builder.insert_element(FLOATS(ir.Undefined), factor, I32(0))
-    return builder.shuffle_vector(
-        one, FLOATS(ir.Undefined), ir.Constant(ir.VectorType(I32, LANES), [0] * LANES)
-    )
+def _value_at(builder: Any, kind: Any, address: Any) -> Any:
+    """Load a number of this type."""
+    return builder.load(builder.inttoptr(address, kind.as_pointer()))
 
 
 _add_tile: Final = _adder(_WIDTH, is_masked=False)
@@ -81,26 +74,26 @@ _add_rest: Final = _adder(1, is_masked=True)
 
 
 @inlined
-def add_to_rows(begin, size, sources, counts, n, g):
+def add_to_rows(begin, size, sources, factors, n, g):
     """Add ``factor * g`` to the row of each source, one source after another.
 
     Args:
         begin: address of f32[.., size], where the row of source 0 is or would be.
         size: number of columns.
-        sources: address of i64[n].
-        counts: address of i64[n], multiplicity of each source, which may have its own factor.
+        sources: address of i32[n].
+        factors: address of f32[n], the factor of each source.
         n: number of sources.
         g: address of f32[size].
     """
     at = 0
     while size - at >= _TILE:
-        _add_tile(begin + 4 * at, 4 * size, sources, counts, n, g + 4 * at, 0)
+        _add_tile(begin + 4 * at, 4 * size, sources, factors, n, g + 4 * at, 0)
         at += _TILE
     while size - at >= LANES:
-        _add_vector(begin + 4 * at, 4 * size, sources, counts, n, g + 4 * at, 0)
+        _add_vector(begin + 4 * at, 4 * size, sources, factors, n, g + 4 * at, 0)
         at += LANES
     if at < size:
-        _add_rest(begin + 4 * at, 4 * size, sources, counts, n, g + 4 * at, size - at)
+        _add_rest(begin + 4 * at, 4 * size, sources, factors, n, g + 4 * at, size - at)
 
 
 def _fused(builder: Any, a: Any, b: Any, total: Any) -> Any:
@@ -203,9 +196,9 @@ def _dot_rest(typing_context, begin, stride, a, b, c, d, g, at, size, totals):
         begun = builder.add(at, builder.shl(eights, I64(3)))
         with cgutils.for_range(builder, builder.sub(size, begun), intp=I64) as loop:
             offset = builder.shl(builder.add(begun, loop.index), I64(2))
-            part = _float_at(builder, builder.add(g, offset))
+            part = _value_at(builder, F32, builder.add(g, offset))
             for row, place in zip(rows, places, strict=True):
-                weight = _float_at(builder, builder.add(row, offset))
+                weight = _value_at(builder, F32, builder.add(row, offset))
                 builder.store(_fused(builder, weight, part, builder.load(place)), place)
         results = [builder.load(place) for place in places]
         return context.make_tuple(builder, signature.return_type, results)

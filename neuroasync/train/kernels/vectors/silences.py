@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -12,6 +11,7 @@ from neuroasync.core.kernels.intrinsics import population_count
 from neuroasync.core.kernels.jit import inlined
 from neuroasync.core.kernels.vectors.lanes import (
     FLOATS,
+    I32,
     I64,
     INTS,
     LANES,
@@ -23,8 +23,6 @@ from neuroasync.core.kernels.vectors.lanes import (
 
 __all__ = ["lanes_equal", "visit_lanes", "write_neurons"]
 
-_HALF: Final = LANES // 2
-_INDICES: Final = ir.VectorType(I64, _HALF)
 _BITS: Final = ir.IntType(LANES)
 _MASK: Final = ir.VectorType(ir.IntType(1), LANES)
 
@@ -50,24 +48,20 @@ def lanes_equal(typing_context, values, value, n):
 
 
 @intrinsic
-def _write_half(typing_context, to, begin, bits):
-    """Write ``begin + k`` for each of the lower 8 bits k that is set; 8 places are written."""
+def _write_set(typing_context, to, begin, bits):
+    """Write ``begin + k`` for each of the lower 16 bits k that is set; 16 places are written."""
 
     def build(context, builder, signature, arguments):
         to, begin, bits = arguments
-        one = builder.insert_element(_INDICES(ir.Undefined), begin, ir.IntType(32)(0))
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), _HALF), [0] * _HALF)
-        begins = builder.shuffle_vector(one, _INDICES(ir.Undefined), zeros)
-        indices = builder.add(begins, ir.Constant(_INDICES, list(range(_HALF))))
-        mask_type = ir.VectorType(ir.IntType(1), _HALF)
-        mask = builder.bitcast(builder.trunc(bits, ir.IntType(_HALF)), mask_type)
+        begins = splat(builder, builder.trunc(begin, I32))
+        neurons = builder.add(begins, ir.Constant(INTS, list(range(LANES))))
+        mask = builder.bitcast(builder.trunc(bits, _BITS), _MASK)
         compress = cgutils.get_or_insert_function(
             builder.module,
-            ir.FunctionType(_INDICES, [_INDICES, mask_type, _INDICES]),
-            "llvm.experimental.vector.compress.v8i64",
+            ir.FunctionType(INTS, [INTS, _MASK, INTS]),
+            "llvm.experimental.vector.compress.v16i32",
         )
-        chosen = builder.call(compress, [indices, mask, _INDICES(ir.Undefined)])
-        builder.store(chosen, builder.inttoptr(to, _INDICES.as_pointer()), align=8)
+        store(builder, builder.call(compress, [neurons, mask, INTS(ir.Undefined)]), to)
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.uint64), build
@@ -78,17 +72,13 @@ def write_neurons(to, n, begin, bits):
     """Append ``begin + k`` for each bit k that is set, and return the new length.
 
     Args:
-        to: address of i64[at least ``n`` + 16], written.
+        to: address of i32[at least ``n`` + 16], written.
         n: its length.
         begin: a neuron.
-        bits: u64, whose lower 16 bits count.
+        bits: u64, of which only the lowest 16 bits may be set.
     """
-    low = bits & np.uint64(2**_HALF - 1)
-    _write_half(to + 8 * n, begin, low)
-    n += population_count(low)
-    high = bits >> np.uint64(_HALF)
-    _write_half(to + 8 * n, begin + _HALF, high)
-    return n + population_count(high)
+    _write_set(to + 4 * n, begin, bits)
+    return n + population_count(bits)
 
 
 @intrinsic

@@ -10,23 +10,24 @@ __all__ = ["lanes_alike"]
 
 
 @intrinsic
-def lanes_alike(typing_context, steps, vias, origins, step, via, start, stop):
-    """Return a u64 with bit k set if slot k has this step, connection and origin, for k below 16.
+def lanes_alike(typing_context, passes, steps, vias, neurons, now, step, via, start, stop):
+    """Return a u64 with bit k set if slot k is of one run, for k below 16.
 
     Args:
-        steps, vias, origins: addresses of i64[16], columns of the log.
-        step, via: values of the first two.
-        start, stop: range of the third.
+        passes, steps, vias, neurons: addresses of i64[16], columns of the log.
+        now, step, via: pass, step and connection of the run.
+        start, stop: range of its neurons.
     """
 
     def build(context, builder, signature, arguments):
-        steps, vias, origins, step, via, start, stop = arguments
-        is_step = builder.icmp_signed("==", load(builder, WORDS, steps), splat(builder, step))
-        is_via = builder.icmp_signed("==", load(builder, WORDS, vias), splat(builder, via))
-        place = builder.sub(load(builder, WORDS, origins), splat(builder, start))
+        *columns, neurons, now, step, via, start, stop = arguments
+        place = builder.sub(load(builder, WORDS, neurons), splat(builder, start))
         width = splat(builder, builder.sub(stop, start))
-        is_inside = builder.icmp_unsigned("<", place, width)
-        alike = builder.and_(builder.and_(is_step, is_via), is_inside)
+        alike = builder.icmp_unsigned("<", place, width)
+        for column, value in zip(columns, (now, step, via), strict=True):
+            values = load(builder, WORDS, column)
+            is_equal = builder.icmp_signed("==", values, splat(builder, value))
+            alike = builder.and_(alike, is_equal)
         return builder.zext(builder.bitcast(alike, ir.IntType(LANES)), I64)
 
-    return types.uint64(*[types.int64] * 7), build
+    return types.uint64(*[types.int64] * 9), build
