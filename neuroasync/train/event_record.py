@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from neuroasync.core.cpu import cores
 from neuroasync.core.engine.execution_plan import ExecutionPlan
+from neuroasync.core.engine.large_arrays import aligned
 from neuroasync.core.engine.packed_network import PackedArrays, PackedNetwork
 from neuroasync.core.engine.packed_neurons import neuron_arrays
 from neuroasync.core.engine.policies import LayerSync, custom_policy, policy_name
@@ -290,7 +291,8 @@ class EventRecordRunner:
         try:
             buffers = self._buffers.pop()
         except IndexError:
-            return np.zeros(size, np.float32), np.zeros((3, columns), np.float32)
+            # Vectors that cross cache lines would take twice the time to read and to write.
+            return aligned(np.zeros(size, np.float32)), np.zeros((3, columns), np.float32)
         for buffer in buffers:
             buffer.fill(0)
         return buffers

@@ -39,6 +39,7 @@ choice of the highest potential in a pass as the silent site is original to this
 
 import numpy as np
 
+from neuroasync.core.kernels.intrinsics import prefetch
 from neuroasync.core.kernels.jit import inlined, kernel
 from neuroasync.core.kernels.layout import REFRACTORY_BIT, Populations, SpikeLog
 from neuroasync.core.kernels.vectors.lanes import LANES
@@ -77,6 +78,11 @@ _PENDING = ROWS + 1
 _SPIKE_GRAD = ROWS + 2
 """dL/ds of the sites that are being visited."""
 _SCRATCH = ROWS + 3
+
+_LINE = 64
+"""Bytes of a cache line."""
+_PREFETCHED = 4096
+"""Maximum number of bytes of a row that are prefetched; the processor predicts the others."""
 
 
 @kernel
@@ -125,6 +131,13 @@ def backward_samples(
         np.empty((BLOCK_ROWS, neurons), np.int64), np.empty((BLOCK_ROWS + 1, neurons), np.int64),
         np.empty((2, count), np.int64), np.empty(_most_steps(rows, runs, ends) + 2, np.int64),
     )  # fmt: skip
+
+
+@inlined
+def _prefetch_row(row):
+    """Ask for the beginning of a row of 32-bit numbers, which the next pass to visit reads."""
+    for at in range(0, min(4 * row.size, _PREFETCHED), _LINE):
+        prefetch(row.ctypes.data + at)
 
 
 @inlined
@@ -183,6 +196,9 @@ def _backward_samples(
                 first, after,
             )  # fmt: skip
             bucket_sites(populations, first, peak_steps[k, now], steps, starts, unsorted, blocks)
+            if now:
+                _prefetch_row(peaks[k, now - 1])
+                _prefetch_row(peak_steps[k, now - 1])
             begin_reverse_pass(k, now, begin, grad_potentials, states, work)
             _pass(
                 now, steps, ring, populations, connections, links, weights, thresholds, increments,
@@ -231,11 +247,15 @@ def _pass(
             v_active[i] = of_current[i]
     begin, out_begin = row0, populations[output, Populations.START]
     run1 = runs.shape[1]
-    _visit_unevaluated(
-        steps, now, ring, populations, connections, links, weights, thresholds, increments, by_rank,
-        lags, peaks, grad_votes, grad_spikes, output, kind, slope, neuron_grad, work, site_grad,
-        has_site, first, after, sites, unsorted,
-    )  # fmt: skip
+    are_evaluated = True
+    for p in range(first.size):
+        are_evaluated &= first[p] >= 0
+    if not are_evaluated:
+        _visit_unevaluated(
+            steps, now, ring, populations, connections, links, weights, thresholds, increments,
+            by_rank, lags, peaks, grad_votes, grad_spikes, output, kind, slope, neuron_grad, work,
+            site_grad, has_site, first, after, sites, unsorted,
+        )  # fmt: skip
     for step in range(steps - 1, -1, -1):
         row0, run = row1, run1
         while row0 > begin and rows[SpikeLog.STEP, row0 - 1] == step:
@@ -284,7 +304,7 @@ def _pass(
                 lags, grad, v_active, pending, delayed,
             )  # fmt: skip
         # A step in which nothing was delivered is a late step, see `first_steps`.
-        if step and run == run1:
+        if step and run == run1 and not are_evaluated:
             _visit_unevaluated(
                 step, now, ring, populations, connections, links, weights, thresholds, increments,
                 by_rank, lags, peaks, grad_votes, grad_spikes, output, kind, slope, neuron_grad,
