@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.network_state import NetworkState
 from neuroasync.core.engine.packed_network import PackedArrays
-from neuroasync.core.engine.policies import LayerSync
 from neuroasync.core.engine.scratch_buffers import grown
 from neuroasync.core.kernels.layout import Context, Control, SpikeLog, TurnLog
 from neuroasync.train.kernels.runs import RUN_ROWS
@@ -45,7 +44,7 @@ class Chunk:
             keeps_states: Whether to record the state of each neuron at the end of each pass.
         """
         count, plan = samples.stop - samples.start, self.state.plan
-        has_turns = isinstance(plan.run.policy, LayerSync)
+        has_turns = plan.has_turns
         neurons, populations = plan.packed.model.size, len(plan.packed.model.populations)
         shape = (count, passes, neurons) if passes and not has_turns else (count, 0, 0)
         if self.peaks.shape != shape:
@@ -54,7 +53,7 @@ class Chunk:
             # One turn of each population in a pass; back edges may add others, for which the
             # logs grow. Kernels want room for one more turn.
             self._grow_turns((count * passes + 1) * populations, (count * passes + 1) * neurons)
-        else:
+        elif self.turn_log.shape[1]:
             self.turn_log = np.zeros((len(TurnLog), 0), np.int64)
             self.turn_potentials = np.zeros(0, np.float32)
         shape = (count, passes, neurons) if keeps_states else (0, 0, 0)
@@ -77,8 +76,9 @@ class Chunk:
             context[column] = array.ctypes.data
         context[Context.PEAK_PASSES] = passes
         context[Context.PEAKS] = self.peaks.ctypes.data if self.peaks.size else 0
-        context[Context.TURNS] = 0
-        self._place_turns()
+        if has_turns:
+            context[Context.TURNS] = 0
+            self._place_turns()
         control = self.state.control
         control[Control.SPIKE_LOG] = control[Control.DELIVERY_LOG] = 0
 

@@ -33,7 +33,13 @@ from neuroasync.train.kernels.forward import forward_samples
 from neuroasync.train.neurons.decays import decay_slopes, decays_of
 from neuroasync.train.neurons.learned import LearnedParameters
 from neuroasync.train.parallel.exchange import Exchange
-from neuroasync.train.parallel.shares import PassPlace, add, complete, shares_of, sum_in_order
+from neuroasync.train.parallel.shares import (
+    PassPlace,
+    add_and_clear,
+    complete,
+    shares_of,
+    sum_in_order,
+)
 
 __all__ = ["CHUNKS", "EventRecord", "EventRecordRunner", "check_settings", "check_trainable"]
 
@@ -131,7 +137,8 @@ class EventRecordRunner:
         self.packed = PackedNetwork(model, contiguous=True)
         self.threads = min(CHUNKS, threads or cores())
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
-        self._idle: dict[tuple[RunSettings, float], list[Chunk]] = {}
+        self._idle: dict[tuple[RunSettings, float], tuple[ExecutionPlan, list[Chunk]]] = {}
+        self._fixed_decays: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
         self._buffers: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
         sizes = [p.size for p in model.populations]
         self._owner = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
@@ -188,8 +195,10 @@ class EventRecordRunner:
             arrays = arrays._replace(**neuron_arrays(self.model, neurons)._asdict())
         arrays = arrays._replace(weights=weights)
         record = EventRecord(batch, self.model, arrays, neurons, settings)
-        plan = ExecutionPlan(self.packed, settings, dropout=dropout)
-        idle = self._idle.setdefault((settings, dropout), [])
+        key = settings, dropout
+        if key not in self._idle:
+            self._idle[key] = ExecutionPlan(self.packed, settings, dropout=dropout), []
+        plan, idle = self._idle[key]
         exchange = self._exchange
         workers, worker = (1, 0) if exchange is None else (exchange.workers, exchange.worker)
         shares = shares_of(len(batch), CHUNKS, workers)
@@ -274,7 +283,7 @@ class EventRecordRunner:
             self._buffers += computed
         else:
             for of_chunk in gradients:
-                add((total, of_neurons), of_chunk)
+                add_and_clear((total, of_neurons), of_chunk)
                 # A single thread visits the next chunk now: its buffer stays in the processor's
                 # cache.
                 self._buffers.append(of_chunk)
@@ -289,13 +298,10 @@ class EventRecordRunner:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return zeros f32[size] and f32[3, columns] for the gradients of a chunk."""
         try:
-            buffers = self._buffers.pop()
+            return self._buffers.pop()  # They were cleared when they were added to the sum.
         except IndexError:
             # Vectors that cross cache lines would take twice the time to read and to write.
             return aligned(np.zeros(size, np.float32)), np.zeros((3, columns), np.float32)
-        for buffer in buffers:
-            buffer.fill(0)
-        return buffers
 
     def _each(self, work: Callable[[Chunk], _Result], chunks: list[Chunk]) -> Iterator[_Result]:
         """Apply ``work`` to all chunks, in threads if there are several; yield in their order."""
@@ -334,9 +340,13 @@ class EventRecordRunner:
         The third result is their row i64[B, T] for the time before each pass.
         """
         intervals, rows = pass_intervals(self.model, record.batch)
+        if self._fixed_decays is not None:
+            return *self._fixed_decays, rows
         arguments = self.model, record.neurons
         decays = np.stack([np.stack(decays_of(*arguments, us)) for us in intervals])
         slopes = np.zeros((len(intervals), 2, 0), np.float32)
         if self.learned is not None:
             slopes = np.stack([np.stack(decay_slopes(*arguments, us)) for us in intervals])
+        elif self.model.timestep_us:
+            self._fixed_decays = decays, slopes
         return decays, slopes, rows

@@ -19,7 +19,7 @@ from neuroasync.core.kernels.jit import inlined, kernel
 from neuroasync.core.kernels.layout import ConnectionKind, Connections
 from neuroasync.train.kernels.vectors.dense import add_to_rows, dot_rows
 
-__all__ = ["add_outer", "add_weighted", "borrowed"]
+__all__ = ["add_outer", "add_weighted", "borrowed", "move"]
 
 # LLVM vectorises a sum only if it may reorder the additions, fuse them with products, and ignore
 # the sign of zero. The forward pass never allows this.
@@ -35,6 +35,14 @@ def borrowed(array):
     after its last use by name.
     """
     return carray(pointer_at(array.ctypes.data), array.shape, array.dtype)
+
+
+@kernel
+def move(gradient, total):
+    """Add f32[..] to another one, and set it to 0."""
+    for i in range(gradient.size):
+        total[i] += gradient[i]
+        gradient[i] = np.float32(0.0)
 
 
 @inlined

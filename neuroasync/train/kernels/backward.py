@@ -47,37 +47,31 @@ from neuroasync.train.kernels.accumulate import borrowed
 from neuroasync.train.kernels.deliveries import silent_spike_grads, undo_delivery
 from neuroasync.train.kernels.neurons import (
     CURRENT,
-    ROWS,
     V,
     begin_reverse_pass,
     end_reverse_pass,
     reverse_biases,
-    reverse_silences,
     reverse_spikes,
 )
 from neuroasync.train.kernels.runs import BEGIN, END, PASS, POPULATION, STEP, VIA
+from neuroasync.train.kernels.silences import (
+    PENDING,
+    SCRATCH_ROWS,
+    SPIKE_GRAD,
+    V_ACTIVE,
+    open_integrators,
+    visit_silences,
+    visit_unevaluated,
+)
 from neuroasync.train.kernels.sites import (
-    BITS,
     BLOCK_ROWS,
     FIRST,
     bucket_sites,
     first_steps,
     neurons_of,
-    whole_population,
 )
-from neuroasync.train.kernels.surrogate import ARCTAN, SIGMOID
-from neuroasync.train.kernels.vectors.silences import visit_lanes
 
 __all__ = ["backward_samples"]
-
-# Rows of the scratch array f32[_SCRATCH, N], after those of `neurons`.
-_V_ACTIVE = ROWS
-"""Adjoint of current that is delivered to each neuron."""
-_PENDING = ROWS + 1
-"""Adjoint of each neuron's pending spike, from its deliveries that were already visited."""
-_SPIKE_GRAD = ROWS + 2
-"""dL/ds of the sites that are being visited."""
-_SCRATCH = ROWS + 3
 
 _LINE = 64
 """Bytes of a cache line."""
@@ -126,7 +120,7 @@ def backward_samples(
         lags, decays, slopes, decay_of, rows, row_potential, origins, factors, runs, ends, peaks,
         peak_steps, states, grad_votes, grad_spikes, grad_potentials, output, kind, slope, grad,
         neuron_grad,
-        np.empty((_SCRATCH, neurons), np.float32), np.empty((2, ring, neurons), np.float32),
+        np.empty((SCRATCH_ROWS, neurons), np.float32), np.empty((2, ring, neurons), np.float32),
         np.empty((ring, count), np.bool_), np.empty(neurons + LANES, np.int32),
         np.empty((BLOCK_ROWS, neurons), np.int64), np.empty((BLOCK_ROWS + 1, neurons), np.int64),
         np.empty((2, count), np.int64), np.empty(_most_steps(rows, runs, ends) + 2, np.int64),
@@ -231,7 +225,7 @@ def _pass(
     the adjoint before the pass's bias was added. ``row0`` to ``row1`` is the pass's range in
     ``rows``; ``runs`` are its deliveries.
     """
-    v, v_active, pending, spike_grad = work[V], work[_V_ACTIVE], work[_PENDING], work[_SPIKE_GRAD]
+    v, v_active, pending, spike_grad = work[V], work[V_ACTIVE], work[PENDING], work[SPIKE_GRAD]
     of_current = work[CURRENT]
     here = now % ring
     # The ring's entry still belongs to a pass that no spike of this one can reach.
@@ -239,7 +233,7 @@ def _pass(
     has_site[here] = False
     for i in range(v.size):
         v_active[i] = v[i] + of_current[i]
-    _open_integrators(here, populations, thresholds, v_active, site_grad, has_site)
+    open_integrators(here, populations, thresholds, v_active, site_grad, has_site)
     for r in range(row0, row1):
         i = rows[SpikeLog.NEURON, r]
         if rows[SpikeLog.FLAGS, r] & REFRACTORY_BIT:
@@ -251,7 +245,7 @@ def _pass(
     for p in range(first.size):
         are_evaluated &= first[p] >= 0
     if not are_evaluated:
-        _visit_unevaluated(
+        visit_unevaluated(
             steps, now, ring, populations, connections, links, weights, thresholds, increments,
             by_rank, lags, peaks, grad_votes, grad_spikes, output, kind, slope, neuron_grad, work,
             site_grad, has_site, first, after, sites, unsorted,
@@ -292,7 +286,7 @@ def _pass(
             p, begun = owner[blocks[FIRST, j]], j
             while j < starts[step + 1] and owner[blocks[FIRST, j]] == p:
                 j += 1
-            _visit_silences(
+            visit_silences(
                 p, blocks[:, begun:j], sites, here, populations, peaks, thresholds, kind, slope,
                 increments, neuron_grad, work, site_grad, has_site,
             )  # fmt: skip
@@ -305,77 +299,10 @@ def _pass(
             )  # fmt: skip
         # A step in which nothing was delivered is a late step, see `first_steps`.
         if step and run == run1 and not are_evaluated:
-            _visit_unevaluated(
+            visit_unevaluated(
                 step, now, ring, populations, connections, links, weights, thresholds, increments,
                 by_rank, lags, peaks, grad_votes, grad_spikes, output, kind, slope, neuron_grad,
                 work, site_grad, has_site, first, after, sites, unsorted,
             )  # fmt: skip
         row1, run1 = row0, run
     delayed[here] = 0
-
-
-@inlined
-def _open_integrators(here, populations, thresholds, v_active, site_grad, has_site):
-    """Let leaky integrators take silent spikes during the whole pass, because they need no site."""
-    for p in range(populations.shape[0] - 1):
-        start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
-        if thresholds[start] == np.inf:
-            site_grad[here, start:stop] = v_active[start:stop]
-            has_site[here, p] = True
-
-
-@kernel
-def _visit_unevaluated(
-    step, now, ring, populations, connections, links, weights, thresholds, increments, by_rank,
-    lags, peaks, grad_votes, grad_spikes, output, kind, slope, neuron_grad, work, site_grad,
-    has_site, first, after, sites, blocks,
-):  # fmt: skip
-    """Visit the silent sites of never evaluated populations that were assigned to ``step``.
-
-    ``sites`` and ``blocks`` are scratch memory for them.
-    """
-    spike_grad, here = work[_SPIKE_GRAD], now % ring
-    for p in by_rank[::-1]:
-        if first[p] >= 0 or after[p] != step or populations[p, Populations.SYNC_THRESHOLD] > 0:
-            continue
-        start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
-        silent = blocks[:, : whole_population(start, stop, blocks)]
-        silent_spike_grads(
-            p, sites[: neurons_of(silent, sites)], now, ring, populations, connections, links,
-            weights, lags, grad_votes, grad_spikes, output, site_grad, has_site, spike_grad,
-        )  # fmt: skip
-        _visit_silences(
-            p, silent, sites, here, populations, peaks, thresholds, kind, slope, increments,
-            neuron_grad, work, site_grad, has_site,
-        )  # fmt: skip
-
-
-@inlined
-def _visit_silences(
-    p, blocks, sites, here, populations, peaks, thresholds, kind, slope, increments, neuron_grad,
-    work, site_grad, has_site,
-):  # fmt: skip
-    """Visit silent sites of population ``p`` whose dL/ds are known."""
-    has_site[here, p] = True
-    v, of_current, v_active = work[V], work[CURRENT], work[_V_ACTIVE]
-    adapts_or_learns = populations[p, Populations.ADAPTS] != 0 or neuron_grad.shape[1] > 0
-    if adapts_or_learns or kind == SIGMOID:
-        silent = sites[: neurons_of(blocks, sites)]
-        reverse_silences(
-            populations[p], silent, peaks, thresholds, work[_SPIKE_GRAD], kind, slope, increments,
-            work, neuron_grad,
-        )  # fmt: skip
-        for i in silent:
-            v_active[i] = site_grad[here, i] = v[i] + of_current[i]
-        return
-    addresses = (
-        v.ctypes.data, of_current.ctypes.data, v_active.ctypes.data, site_grad[here].ctypes.data,
-        work[_SPIKE_GRAD].ctypes.data, peaks.ctypes.data, thresholds.ctypes.data,
-    )  # fmt: skip
-    for k in range(blocks.shape[1]):
-        at = 4 * blocks[FIRST, k]
-        visit_lanes(
-            addresses[0] + at, addresses[1] + at, addresses[2] + at, addresses[3] + at,
-            addresses[4] + at, addresses[5] + at, addresses[6] + at, np.int64(kind == ARCTAN),
-            slope, np.uint64(blocks[BITS, k]),
-        )  # fmt: skip
