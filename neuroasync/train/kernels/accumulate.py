@@ -1,11 +1,8 @@
 """Products of weights and adjoints, and of adjoints and spikes, for each kind of connection.
 
-The compiler may vectorise the sums over targets. Their order of addition is then machine
-dependent, but it is the same in every run on one machine.
-
-The inner loops index whole arrays with unsigned integers, for two reasons. Taking a slice for
-each source would update the array's atomic reference count, and threads would wait for each
-other there. A signed index might be negative, and LLVM does not vectorise the check for that.
+For dense connections, these are vector code with a fixed order of additions. For the others, the
+compiler may vectorise the sums over targets. Their order of addition is then machine dependent, but
+it is the same in every run on one machine.
 """
 
 from functools import partial
