@@ -183,7 +183,7 @@ def _backward_samples(
             if row < row1:
                 steps = max(steps, rows[SpikeLog.STEP, row1 - 1] + 1)
             if run < run1:
-                steps = max(steps, np.int64(runs[STEP, run1 - 1]) + 1)
+                steps = max(steps, int(runs[STEP, run1 - 1]) + 1)
             found = runs[:, run:run1]
             first_steps(
                 populations, connections, links, owner, by_rank, rows, row, row1, found, steps,
