@@ -9,6 +9,7 @@ threads, to the bit. Several workers can divide the chunks; see ``neuroasync.tra
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final, Self, TypeVar
 
 import numpy as np
@@ -195,8 +196,7 @@ class EventRecordRunner:
             arrays = arrays._replace(**neuron_arrays(self.model, neurons)._asdict())
         arrays = arrays._replace(weights=weights)
         record = EventRecord(batch, self.model, arrays, neurons, settings)
-        key = settings, dropout
-        if key not in self._idle:
+        if (key := (settings, dropout)) not in self._idle:
             self._idle[key] = ExecutionPlan(self.packed, settings, dropout=dropout), []
         plan, idle = self._idle[key]
         exchange = self._exchange
@@ -297,11 +297,10 @@ class EventRecordRunner:
         self, size: int, columns: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return zeros f32[size] and f32[3, columns] for the gradients of a chunk."""
-        try:
+        with suppress(IndexError):
             return self._buffers.pop()  # They were cleared when they were added to the sum.
-        except IndexError:
-            # Vectors that cross cache lines would take twice the time to read and to write.
-            return aligned(np.zeros(size, np.float32)), np.zeros((3, columns), np.float32)
+        # Vectors that cross cache lines would take twice the time to read and to write.
+        return aligned(np.zeros(size, np.float32)), np.zeros((3, columns), np.float32)
 
     def _each(self, work: Callable[[Chunk], _Result], chunks: list[Chunk]) -> Iterator[_Result]:
         """Apply ``work`` to all chunks, in threads if there are several; yield in their order."""
