@@ -297,9 +297,8 @@ class EventRecordRunner:
         self, size: int, columns: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return zeros f32[size] and f32[3, columns] for the gradients of a chunk."""
-        with suppress(IndexError):
-            return self._buffers.pop()  # They were cleared when they were added to the sum.
-        # Vectors that cross cache lines would take twice the time to read and to write.
+        with suppress(IndexError):  # Buffers were cleared when they were added to the sum.
+            return self._buffers.pop()
         return aligned(np.zeros(size, np.float32)), np.zeros((3, columns), np.float32)
 
     def _each(self, work: Callable[[Chunk], _Result], chunks: list[Chunk]) -> Iterator[_Result]:
