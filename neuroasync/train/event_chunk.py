@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.network_state import NetworkState
 from neuroasync.core.engine.packed_network import PackedArrays
-from neuroasync.core.engine.policies import LayerSync
 from neuroasync.core.engine.scratch_buffers import grown
 from neuroasync.core.kernels.layout import Context, Control, SpikeLog, TurnLog
+from neuroasync.train.kernels.runs import RUN_ROWS
 
 __all__ = ["Chunk"]
 
@@ -25,7 +25,11 @@ class Chunk:
         self.states = np.zeros((3, 0, 0, 0), np.float32)
         self.turn_log = np.zeros((len(TurnLog), 0), np.int64)
         self.turn_potentials = np.zeros(0, np.float32)
-        self.ends = np.zeros((4, 0), np.int64)
+        self.ends = np.zeros((5, 0), np.int64)
+        self.origins = np.zeros(0, np.int32)
+        self.factors = np.zeros(0, np.float32)
+        self.runs = np.zeros((RUN_ROWS, 0), np.int32)
+        self.keeps = False
         self.samples = slice(0, 0)
         self._arrays: PackedArrays | None = None
 
@@ -40,7 +44,7 @@ class Chunk:
             keeps_states: Whether to record the state of each neuron at the end of each pass.
         """
         count, plan = samples.stop - samples.start, self.state.plan
-        has_turns = isinstance(plan.run.policy, LayerSync)
+        has_turns = plan.has_turns
         neurons, populations = plan.packed.model.size, len(plan.packed.model.populations)
         shape = (count, passes, neurons) if passes and not has_turns else (count, 0, 0)
         if self.peaks.shape != shape:
@@ -49,14 +53,15 @@ class Chunk:
             # One turn of each population in a pass; back edges may add others, for which the
             # logs grow. Kernels want room for one more turn.
             self._grow_turns((count * passes + 1) * populations, (count * passes + 1) * neurons)
-        else:
+        elif self.turn_log.shape[1]:
             self.turn_log = np.zeros((len(TurnLog), 0), np.int64)
             self.turn_potentials = np.zeros(0, np.float32)
         shape = (count, passes, neurons) if keeps_states else (0, 0, 0)
         if self.states.shape[1:] != shape:
             self.states = np.empty((3, *shape), np.float32)
         self.samples = samples
-        self.ends = np.zeros((4, count), np.int64)
+        self.ends = np.zeros((5, count), np.int64)
+        self.keeps = passes > 0
         self.state.keep = True
         context = self.state.acquire_scratch().context
         self._arrays = arrays  # The context has their addresses.
@@ -71,8 +76,9 @@ class Chunk:
             context[column] = array.ctypes.data
         context[Context.PEAK_PASSES] = passes
         context[Context.PEAKS] = self.peaks.ctypes.data if self.peaks.size else 0
-        context[Context.TURNS] = 0
-        self._place_turns()
+        if has_turns:
+            context[Context.TURNS] = 0
+            self._place_turns()
         control = self.state.control
         control[Control.SPIKE_LOG] = control[Control.DELIVERY_LOG] = 0
 
@@ -83,6 +89,11 @@ class Chunk:
 
     def grow(self) -> None:
         """Enlarge the logs as a kernel requested, and keep their contents."""
+        if self.keeps:
+            # The kernel may have run out of room for the deliveries of the sample at its end.
+            slots = int(self.ends[4].max()) + int(self.state.control[Control.DELIVERY_LOG])
+            self.origins, self.factors = grown(self.origins, slots), grown(self.factors, slots)
+            self.runs = grown(self.runs, slots)
         control, scratch = self.state.control, self.state.acquire_scratch()
         slots, neurons = int(control[Control.NEEDED_SLOTS]), self.state.plan.packed.model.size
         scratch.grow_logs(

@@ -9,6 +9,7 @@ threads, to the bit. Several workers can divide the chunks; see ``neuroasync.tra
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final, Self, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from neuroasync.core.cpu import cores
 from neuroasync.core.engine.execution_plan import ExecutionPlan
+from neuroasync.core.engine.large_arrays import aligned
 from neuroasync.core.engine.packed_network import PackedArrays, PackedNetwork
 from neuroasync.core.engine.packed_neurons import neuron_arrays
 from neuroasync.core.engine.policies import LayerSync, custom_policy, policy_name
@@ -32,7 +34,13 @@ from neuroasync.train.kernels.forward import forward_samples
 from neuroasync.train.neurons.decays import decay_slopes, decays_of
 from neuroasync.train.neurons.learned import LearnedParameters
 from neuroasync.train.parallel.exchange import Exchange
-from neuroasync.train.parallel.shares import PassPlace, add, complete, shares_of, sum_in_order
+from neuroasync.train.parallel.shares import (
+    PassPlace,
+    add_and_clear,
+    complete,
+    shares_of,
+    sum_in_order,
+)
 
 __all__ = ["CHUNKS", "EventRecord", "EventRecordRunner", "check_settings", "check_trainable"]
 
@@ -130,7 +138,8 @@ class EventRecordRunner:
         self.packed = PackedNetwork(model, contiguous=True)
         self.threads = min(CHUNKS, threads or cores())
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
-        self._idle: dict[tuple[RunSettings, float], list[Chunk]] = {}
+        self._idle: dict[tuple[RunSettings, float], tuple[ExecutionPlan, list[Chunk]]] = {}
+        self._fixed_decays: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
         self._buffers: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
         sizes = [p.size for p in model.populations]
         self._owner = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
@@ -187,8 +196,9 @@ class EventRecordRunner:
             arrays = arrays._replace(**neuron_arrays(self.model, neurons)._asdict())
         arrays = arrays._replace(weights=weights)
         record = EventRecord(batch, self.model, arrays, neurons, settings)
-        plan = ExecutionPlan(self.packed, settings, dropout=dropout)
-        idle = self._idle.setdefault((settings, dropout), [])
+        if (key := (settings, dropout)) not in self._idle:
+            self._idle[key] = ExecutionPlan(self.packed, settings, dropout=dropout), []
+        plan, idle = self._idle[key]
         exchange = self._exchange
         workers, worker = (1, 0) if exchange is None else (exchange.workers, exchange.worker)
         shares = shares_of(len(batch), CHUNKS, workers)
@@ -250,16 +260,17 @@ class EventRecordRunner:
                 slope, grad, neuron_grad,
             )  # fmt: skip
             network = (*record.arrays[:5], self._increments, self._owner)
+            deliveries = chunk.origins, chunk.factors, chunk.runs
             if isinstance(record.settings.policy, LayerSync):
                 backward_turns(
-                    *network, self._lags, decays, slopes, decay_of[at], logs.spike_log,
-                    logs.delivery_log, chunk.turn_log, chunk.turn_potentials, chunk.ends, *target,
+                    *network, self._lags, decays, slopes, decay_of[at], logs.spike_log, *deliveries,
+                    chunk.turn_log, chunk.turn_potentials, chunk.ends, *target,
                 )  # fmt: skip
                 return grad, neuron_grad
             backward_samples(
                 *network, self._by_rank, self._lags, decays, slopes, decay_of[at], logs.spike_log,
-                logs.spike_log_momentum, logs.delivery_log, chunk.ends, chunk.peaks,
-                chunk.peak_steps, *target,
+                logs.spike_log_momentum, *deliveries, chunk.ends, chunk.peaks, chunk.peak_steps,
+                *target,
             )  # fmt: skip
             return grad, neuron_grad
 
@@ -272,7 +283,7 @@ class EventRecordRunner:
             self._buffers += computed
         else:
             for of_chunk in gradients:
-                add((total, of_neurons), of_chunk)
+                add_and_clear((total, of_neurons), of_chunk)
                 # A single thread visits the next chunk now: its buffer stays in the processor's
                 # cache.
                 self._buffers.append(of_chunk)
@@ -286,13 +297,9 @@ class EventRecordRunner:
         self, size: int, columns: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return zeros f32[size] and f32[3, columns] for the gradients of a chunk."""
-        try:
-            buffers = self._buffers.pop()
-        except IndexError:
-            return np.zeros(size, np.float32), np.zeros((3, columns), np.float32)
-        for buffer in buffers:
-            buffer.fill(0)
-        return buffers
+        with suppress(IndexError):  # Buffers were cleared when they were added to the sum.
+            return self._buffers.pop()
+        return aligned(np.zeros(size, np.float32)), np.zeros((3, columns), np.float32)
 
     def _each(self, work: Callable[[Chunk], _Result], chunks: list[Chunk]) -> Iterator[_Result]:
         """Apply ``work`` to all chunks, in threads if there are several; yield in their order."""
@@ -312,8 +319,8 @@ class EventRecordRunner:
             k, interrupt = forward_samples(
                 state.context, k, resumes, events, batch.end_us[at], batch.seeds[at],
                 batch.offsets[at.start : at.stop + 1], chunk.peak_addresses(), chunk.ends,
-                self._owner, chunk.states, record.votes[at], record.spikes[at],
-                record.potentials[at], record.labels[at],
+                self._owner, chunk.keeps, chunk.origins, chunk.factors, chunk.runs, chunk.states,
+                record.votes[at], record.spikes[at], record.potentials[at], record.labels[at],
             )  # fmt: skip
             control, resumes = state.control, True
             if interrupt == Interrupt.NEEDS_ROOM:
@@ -331,9 +338,13 @@ class EventRecordRunner:
         The third result is their row i64[B, T] for the time before each pass.
         """
         intervals, rows = pass_intervals(self.model, record.batch)
+        if self._fixed_decays is not None:
+            return *self._fixed_decays, rows
         arguments = self.model, record.neurons
         decays = np.stack([np.stack(decays_of(*arguments, us)) for us in intervals])
         slopes = np.zeros((len(intervals), 2, 0), np.float32)
         if self.learned is not None:
             slopes = np.stack([np.stack(decay_slopes(*arguments, us)) for us in intervals])
+        elif self.model.timestep_us:
+            self._fixed_decays = decays, slopes
         return decays, slopes, rows

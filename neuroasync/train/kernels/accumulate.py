@@ -1,11 +1,8 @@
 """Products of weights and adjoints, and of adjoints and spikes, for each kind of connection.
 
-The compiler may vectorise the sums over targets. Their order of addition is then machine
-dependent, but it is the same in every run on one machine.
-
-The inner loops index whole arrays with unsigned integers, for two reasons. Taking a slice for
-each source would update the array's atomic reference count, and threads would wait for each
-other there. A signed index might be negative, and LLVM does not vectorise the check for that.
+For dense connections, these are vector code with a fixed order of additions. For the others, the
+compiler may vectorise the sums over targets. Their order of addition is then machine dependent, but
+it is the same in every run on one machine.
 """
 
 from functools import partial
@@ -13,13 +10,13 @@ from functools import partial
 import numpy as np
 from numba import carray
 
-from neuroasync.core.kernels.delivery.event_values import factor_of
 from neuroasync.core.kernels.delivery.receptive_fields import receptive_field
 from neuroasync.core.kernels.intrinsics import pointer_at
 from neuroasync.core.kernels.jit import inlined, kernel
 from neuroasync.core.kernels.layout import ConnectionKind, Connections
+from neuroasync.train.kernels.vectors.dense import add_to_rows, dot_rows
 
-__all__ = ["add_outer", "add_weighted", "borrowed"]
+__all__ = ["add_outer", "add_weighted", "borrowed", "move"]
 
 # LLVM vectorises a sum only if it may reorder the additions, fuse them with products, and ignore
 # the sign of zero. The forward pass never allows this.
@@ -37,13 +34,30 @@ def borrowed(array):
     return carray(pointer_at(array.ctypes.data), array.shape, array.dtype)
 
 
-@partial(inlined, fastmath=_FAST)
+@kernel
+def move(gradient, total):
+    """Add f32[..] to another one, and set it to 0."""
+    for i in range(gradient.size):
+        total[i] += gradient[i]
+        gradient[i] = np.float32(0.0)
+
+
+@inlined
 def _dense_weighted(begin, sources, weights, g, out):
-    for s in sources:
-        total, at = np.float32(0.0), np.uint64(begin + s * g.size)
-        for i in range(g.size):
-            total += weights[at + np.uint64(i)] * g[i]
-        out[s] += total
+    address, last = weights.ctypes.data + 4 * begin, sources.size - 1
+    for k in range(0, sources.size, 4):
+        a, b = sources[k], sources[min(k + 1, last)]
+        c, d = sources[min(k + 2, last)], sources[min(k + 3, last)]
+        totals = dot_rows(address, g.size, a, b, c, d, g.ctypes.data)
+        out[a] += totals[0]
+        if k + 3 <= last:
+            out[b] += totals[1]
+            out[c] += totals[2]
+            out[d] += totals[3]
+        elif k < last:
+            out[b] += totals[1]
+            if k + 2 == last:
+                out[c] += totals[2]
 
 
 @inlined
@@ -52,7 +66,7 @@ def add_weighted(row, sources, first, links, weights, g, out):
 
     Args:
         row: i64[..], the connection; see ``neuroasync.core.kernels.layout``.
-        sources: i64[K], source neurons by their index in the network.
+        sources: i32[K], source neurons by their index in the network.
         first: First neuron of the source population.
         links, weights: See ``neuroasync.core.kernels.layout``.
         g: f32[targets], adjoints of the targets' potentials.
@@ -74,29 +88,28 @@ def add_weighted(row, sources, first, links, weights, g, out):
 
 
 @inlined
-def add_outer(row, sources, counts, first, links, g, grad):
-    """Add ``counts[k] * g`` to the gradients of the weights that leave each ``sources[k]``.
+def add_outer(row, sources, factors, first, links, g, grad):
+    """Add ``factors[k] * g`` to the gradients of the weights that leave each ``sources[k]``.
 
     Args:
         row, sources, first, links, g: As for :func:`add_weighted`.
-        counts: i64[K], multiplicity of each source, which may have a factor of its own.
+        factors: f32[K], what the weights of each source were multiplied by.
         grad: f32[..], laid out like the weights, added to.
     """
     if row[Connections.KIND] == ConnectionKind.DENSE:
-        size = g.size
-        begin = row[Connections.WEIGHT] - first * size
-        for k in range(sources.size):
-            at, times = np.uint64(begin + sources[k] * size), factor_of(counts[k])
-            for i in range(size):
-                grad[at + np.uint64(i)] += times * g[i]
+        begin = row[Connections.WEIGHT] - first * g.size
+        add_to_rows(
+            grad.ctypes.data + 4 * begin, g.size, sources.ctypes.data, factors.ctypes.data,
+            sources.size, g.ctypes.data,
+        )  # fmt: skip
     elif row[Connections.KIND] == ConnectionKind.SPARSE:
         for k in range(sources.size):
-            at, times = row[Connections.INDPTR] + sources[k] - first, factor_of(counts[k])
+            at, times = row[Connections.INDPTR] + sources[k] - first, factors[k]
             for i in range(links[at], links[at + 1]):
                 grad[row[Connections.WEIGHT] + i] += times * g[links[row[Connections.INDICES] + i]]
     else:
         for k in range(sources.size):
-            _conv2d_outer(row, sources[k] - first, factor_of(counts[k]), g, grad)
+            _conv2d_outer(row, sources[k] - first, factors[k], g, grad)
 
 
 @partial(kernel, fastmath=_FAST)

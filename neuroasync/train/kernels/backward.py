@@ -39,49 +39,51 @@ choice of the highest potential in a pass as the silent site is original to this
 
 import numpy as np
 
+from neuroasync.core.kernels.intrinsics import prefetch
 from neuroasync.core.kernels.jit import inlined, kernel
-from neuroasync.core.kernels.layout import REFRACTORY_BIT, DeliveryLog, Populations, SpikeLog
+from neuroasync.core.kernels.layout import REFRACTORY_BIT, Populations, SpikeLog
+from neuroasync.core.kernels.vectors.lanes import LANES
 from neuroasync.train.kernels.accumulate import borrowed
 from neuroasync.train.kernels.deliveries import silent_spike_grads, undo_delivery
 from neuroasync.train.kernels.neurons import (
     CURRENT,
-    ROWS,
     V,
     begin_reverse_pass,
     end_reverse_pass,
     reverse_biases,
-    reverse_silences,
     reverse_spikes,
 )
-from neuroasync.train.kernels.runs import (
-    BEGIN,
-    POPULATION,
-    RUN_ROWS,
-    STEP,
-    VIA,
-    find_runs,
-    most_steps,
-    start_of_last,
+from neuroasync.train.kernels.runs import BEGIN, END, PASS, POPULATION, STEP, VIA
+from neuroasync.train.kernels.silences import (
+    PENDING,
+    SCRATCH_ROWS,
+    SPIKE_GRAD,
+    V_ACTIVE,
+    open_integrators,
+    visit_silences,
+    visit_unevaluated,
 )
-from neuroasync.train.kernels.sites import bucket_sites, first_steps
+from neuroasync.train.kernels.sites import (
+    BLOCK_ROWS,
+    FIRST,
+    bucket_sites,
+    first_steps,
+    neurons_of,
+)
 
 __all__ = ["backward_samples"]
 
-# Rows of the scratch array f32[_SCRATCH, N], after those of `neurons`.
-_V_ACTIVE = ROWS
-"""Adjoint of current that is delivered to each neuron."""
-_PENDING = ROWS + 1
-"""Adjoint of each neuron's pending spike, from its deliveries that were already visited."""
-_SPIKE_GRAD = ROWS + 2
-"""dL/ds of the sites that are being visited."""
-_SCRATCH = ROWS + 3
+_LINE = 64
+"""Bytes of a cache line."""
+_PREFETCHED = 4096
+"""Maximum number of bytes of a row that are prefetched; the processor predicts the others."""
 
 
 @kernel
 def backward_samples(
     populations, connections, links, weights, thresholds, increments, owner, by_rank, lags, decays,
-    slopes, decay_of, rows, row_potential, slots, ends, peaks, peak_steps, states, grad_votes,
-    grad_spikes, grad_potentials, output, kind, slope, grad, neuron_grad,
+    slopes, decay_of, rows, row_potential, origins, factors, runs, ends, peaks, peak_steps, states,
+    grad_votes, grad_spikes, grad_potentials, output, kind, slope, grad, neuron_grad,
 ):  # fmt: skip
     """Add the gradients of the samples in a chunk to ``grad`` and ``neuron_grad``.
 
@@ -95,8 +97,8 @@ def backward_samples(
         decays: f32[D, 3, N], decay factors of each distinct interval between passes.
         slopes: f32[D, 2, N], derivatives of the first two; without elements if nothing is learned.
         decay_of: i64[S, T], row of ``decays`` for the interval before each pass.
-        rows, row_potential, slots, ends, peaks, peak_steps, states: The event record; see
-            ``forward``.
+        rows, row_potential, origins, factors, runs, ends, peaks, peak_steps, states: The event
+            record; see ``forward``.
         grad_votes: f32[S, T, classes], gradient of the loss with respect to the output
             population's spikes in each pass.
         grad_spikes: f32[S, T, P], gradient of the loss with respect to each population's spikes
@@ -115,63 +117,89 @@ def backward_samples(
     neurons, count = owner.size, by_rank.size
     _backward_samples(
         ring, populations, connections, links, weights, thresholds, increments, owner, by_rank,
-        lags, decays, slopes, decay_of, rows, row_potential, slots, ends, peaks, peak_steps, states,
-        grad_votes, grad_spikes, grad_potentials, output, kind, slope, grad, neuron_grad,
-        np.empty((_SCRATCH, neurons), np.float32), np.empty((2, ring, neurons), np.float32),
-        np.empty((ring, count), np.bool_), np.empty(neurons, np.int64),
-        np.empty((2, count), np.int64), np.empty(most_steps(rows, slots, ends) + 4, np.int64),
-        np.empty((RUN_ROWS, ends[2, -1]), np.int64),
+        lags, decays, slopes, decay_of, rows, row_potential, origins, factors, runs, ends, peaks,
+        peak_steps, states, grad_votes, grad_spikes, grad_potentials, output, kind, slope, grad,
+        neuron_grad,
+        np.empty((SCRATCH_ROWS, neurons), np.float32), np.empty((2, ring, neurons), np.float32),
+        np.empty((ring, count), np.bool_), np.empty(neurons + LANES, np.int32),
+        np.empty((BLOCK_ROWS, neurons), np.int64), np.empty((BLOCK_ROWS + 1, neurons), np.int64),
+        np.empty((2, count), np.int64), np.empty(_most_steps(rows, runs, ends) + 2, np.int64),
     )  # fmt: skip
+
+
+@inlined
+def _prefetch_row(row):
+    """Ask for the beginning of a row of 32-bit numbers, which the next pass to visit reads."""
+    for at in range(0, min(4 * row.size, _PREFETCHED), _LINE):
+        prefetch(row.ctypes.data + at)
+
+
+@inlined
+def _most_steps(rows, runs, ends):
+    """Return the largest number of forward steps of a pass in both logs, up to their ``ends``."""
+    last = np.int64(0)
+    for r in range(ends[1, -1]):
+        last = max(last, rows[SpikeLog.STEP, r])
+    for r in range(ends[2, -1]):
+        last = max(last, np.int64(runs[STEP, r]))
+    return last + 1
 
 
 @inlined
 def _backward_samples(
     ring, populations, connections, links, weights, thresholds, increments, owner, by_rank, lags,
-    decays, slopes, decay_of, rows, row_potential, slots, ends, peaks, peak_steps, states,
-    grad_votes, grad_spikes, grad_potentials, output, kind, slope, grad, neuron_grad, work, rings,
-    has_site, sites, evaluations, starts, runs,
+    decays, slopes, decay_of, rows, row_potential, origins, factors, runs, ends, peaks, peak_steps,
+    states, grad_votes, grad_spikes, grad_potentials, output, kind, slope, grad, neuron_grad, work,
+    rings, has_site, sites, blocks, unsorted, evaluations, starts,
 ):  # fmt: skip
     """Visit all samples; see :func:`backward_samples`, which holds the arrays."""
     populations, connections, links = borrowed(populations), borrowed(connections), borrowed(links)
     weights, thresholds, increments = borrowed(weights), borrowed(thresholds), borrowed(increments)
     owner, by_rank, lags, grad = borrowed(owner), borrowed(by_rank), borrowed(lags), borrowed(grad)
     decays, slopes, states = borrowed(decays), borrowed(slopes), borrowed(states)
-    rows, slots, row_potential = borrowed(rows), borrowed(slots), borrowed(row_potential)
+    rows, row_potential, runs = borrowed(rows), borrowed(row_potential), borrowed(runs)
+    origins, factors, starts = borrowed(origins), borrowed(factors), borrowed(starts)
     peaks, peak_steps, neuron_grad = borrowed(peaks), borrowed(peak_steps), borrowed(neuron_grad)
     grad_votes, grad_spikes = borrowed(grad_votes), borrowed(grad_spikes)
     work, site_grad, delayed = borrowed(work), borrowed(rings)[0], borrowed(rings)[1]
     has_site, sites = borrowed(has_site), borrowed(sites)
+    blocks, unsorted = borrowed(blocks), borrowed(unsorted)
     first, after = borrowed(evaluations)[0], borrowed(evaluations)[1]
-    starts, runs = borrowed(starts), borrowed(runs)
     begin = populations[output, Populations.START]
-    row0, slot0 = 0, 0
+    row0, run0 = 0, 0
     for k in range(ends.shape[1]):
-        row1, slot1 = ends[1, k], ends[2, k]
+        row1, run1 = ends[1, k], ends[2, k]
         work[:] = 0
         site_grad[:] = 0
         delayed[:] = 0
         has_site[:] = False
         for now in range(ends[0, k] - 1, -1, -1):
-            # Find the pass's first row and slot, and the number of its forward steps.
-            row, slot, steps = row1, slot1, 1
-            if row > row0 and rows[SpikeLog.PASS, row - 1] == now:
-                row = start_of_last(rows[SpikeLog.PASS], row0, row1)
+            # Find the pass's first row and run, and the number of its forward steps.
+            row, run, steps = row1, run1, 1
+            while row > row0 and rows[SpikeLog.PASS, row - 1] == now:
+                row -= 1
+            while run > run0 and runs[PASS, run - 1] == now:
+                run -= 1
+            if row < row1:
                 steps = max(steps, rows[SpikeLog.STEP, row1 - 1] + 1)
-            if slot > slot0 and slots[DeliveryLog.PASS, slot - 1] == now:
-                slot = start_of_last(slots[DeliveryLog.PASS], slot0, slot1)
-                steps = max(steps, slots[DeliveryLog.STEP, slot1 - 1] + 1)
-            found = runs[:, : find_runs(populations, owner, slots, slot, slot1, runs)]
+            if run < run1:
+                steps = max(steps, int(runs[STEP, run1 - 1]) + 1)
+            found = runs[:, run:run1]
             first_steps(
                 populations, connections, links, owner, by_rank, rows, row, row1, found, steps,
                 first, after,
             )  # fmt: skip
-            bucket_sites(populations, first, peak_steps[k, now], steps, starts, sites)
+            bucket_sites(populations, first, peak_steps[k, now], steps, starts, unsorted, blocks)
+            if now:
+                _prefetch_row(peaks[k, now - 1])
+                _prefetch_row(peak_steps[k, now - 1])
             begin_reverse_pass(k, now, begin, grad_potentials, states, work)
             _pass(
                 now, steps, ring, populations, connections, links, weights, thresholds, increments,
-                owner, by_rank, lags, rows, row_potential, row, row1, slots, slot1, found,
+                owner, by_rank, lags, rows, row_potential, row, row1, origins, factors, found,
                 peaks[k, now], grad_votes[k, now], grad_spikes[k, now], output, kind, slope, grad,
-                neuron_grad, work, site_grad, delayed, has_site, starts, sites, first, after,
+                neuron_grad, work, site_grad, delayed, has_site, starts, blocks, sites,
+                unsorted, first, after,
             )  # fmt: skip
             reverse_biases(connections, populations, work, grad)
             if now:
@@ -180,32 +208,32 @@ def _backward_samples(
                     k, now, populations, rows, row0, row, owner, decays[at], slopes[at], states,
                     work, neuron_grad,
                 )  # fmt: skip
-            row1, slot1 = row, slot
-        row0, slot0 = ends[1, k], ends[2, k]
+            row1, run1 = row, run
+        row0, run0 = ends[1, k], ends[2, k]
 
 
 @inlined
 def _pass(
     now, steps, ring, populations, connections, links, weights, thresholds, increments, owner,
-    by_rank, lags, rows, row_potential, row0, row1, slots, slot1, runs, peaks, grad_votes,
+    by_rank, lags, rows, row_potential, row0, row1, origins, factors, runs, peaks, grad_votes,
     grad_spikes, output, kind, slope, grad, neuron_grad, work, site_grad, delayed, has_site, starts,
-    sites, first, after,
+    blocks, sites, unsorted, first, after,
 ):  # fmt: skip
     """Visit one pass in reverse.
 
     On entry, ``work[V]`` holds the adjoint of the potential at the end of the pass; on return,
     the adjoint before the pass's bias was added. ``row0`` to ``row1`` is the pass's range in
-    ``rows``; ``runs`` are its deliveries, which end before ``slot1``.
+    ``rows``; ``runs`` are its deliveries.
     """
-    v, v_active, pending, spike_grad = work[V], work[_V_ACTIVE], work[_PENDING], work[_SPIKE_GRAD]
+    v, v_active, pending, spike_grad = work[V], work[V_ACTIVE], work[PENDING], work[SPIKE_GRAD]
     of_current = work[CURRENT]
-    origins, counts = slots[DeliveryLog.ORIGIN], slots[DeliveryLog.MULTIPLICITY]
     here = now % ring
     # The ring's entry still belongs to a pass that no spike of this one can reach.
     site_grad[here] = 0
     has_site[here] = False
-    v_active[:] = v + of_current
-    _open_integrators(here, populations, thresholds, v_active, site_grad, has_site)
+    for i in range(v.size):
+        v_active[i] = v[i] + of_current[i]
+    open_integrators(here, populations, thresholds, v_active, site_grad, has_site)
     for r in range(row0, row1):
         i = rows[SpikeLog.NEURON, r]
         if rows[SpikeLog.FLAGS, r] & REFRACTORY_BIT:
@@ -213,11 +241,15 @@ def _pass(
             v_active[i] = of_current[i]
     begin, out_begin = row0, populations[output, Populations.START]
     run1 = runs.shape[1]
-    _visit_unevaluated(
-        steps, now, ring, populations, connections, links, weights, thresholds, increments, by_rank,
-        lags, peaks, grad_votes, grad_spikes, output, kind, slope, neuron_grad, work, site_grad,
-        has_site, first, after,
-    )  # fmt: skip
+    are_evaluated = True
+    for p in range(first.size):
+        are_evaluated &= first[p] >= 0
+    if not are_evaluated:
+        visit_unevaluated(
+            steps, now, ring, populations, connections, links, weights, thresholds, increments,
+            by_rank, lags, peaks, grad_votes, grad_spikes, output, kind, slope, neuron_grad, work,
+            site_grad, has_site, first, after, sites, unsorted,
+        )  # fmt: skip
     for step in range(steps - 1, -1, -1):
         row0, run = row1, run1
         while row0 > begin and rows[SpikeLog.STEP, row0 - 1] == step:
@@ -231,14 +263,15 @@ def _pass(
             spike_grad[i] = grad_spikes[owner[i]] + pending[i] + delayed[here, i]
             if owner[i] == output:
                 spike_grad[i] += grad_votes[i - out_begin]
-        j = starts[step + 2]
-        while j < starts[step + 3]:  # Each iteration takes the sites of one population.
-            p, begun = owner[sites[j]], j
-            while j < starts[step + 3] and owner[sites[j]] == p:
+        j = starts[step]
+        while j < starts[step + 1]:  # Each iteration takes the sites of one population.
+            p, begun = owner[blocks[FIRST, j]], j
+            while j < starts[step + 1] and owner[blocks[FIRST, j]] == p:
                 j += 1
             silent_spike_grads(
-                p, sites[begun:j], now, ring, populations, connections, links, weights, lags,
-                grad_votes, grad_spikes, output, site_grad, has_site, spike_grad,
+                p, sites[: neurons_of(blocks[:, begun:j], sites)], now, ring, populations,
+                connections, links, weights, lags, grad_votes, grad_spikes, output, site_grad,
+                has_site, spike_grad,
             )  # fmt: skip
         reverse_spikes(
             rows, row0, row1, owner, populations, row_potential, thresholds, spike_grad, kind,
@@ -248,78 +281,28 @@ def _pass(
             i = rows[SpikeLog.NEURON, r]
             v_active[i] = site_grad[here, i] = v[i] + of_current[i]
             has_site[here, owner[i]] = True
-        j = starts[step + 2]
-        while j < starts[step + 3]:
-            p, begun = owner[sites[j]], j
-            while j < starts[step + 3] and owner[sites[j]] == p:
+        j = starts[step]
+        while j < starts[step + 1]:
+            p, begun = owner[blocks[FIRST, j]], j
+            while j < starts[step + 1] and owner[blocks[FIRST, j]] == p:
                 j += 1
-            _visit_silences(
-                p, sites[begun:j], here, populations, peaks, thresholds, kind, slope, increments,
-                neuron_grad, work, site_grad, has_site,
+            visit_silences(
+                p, blocks[:, begun:j], sites, here, populations, peaks, thresholds, kind, slope,
+                increments, neuron_grad, work, site_grad, has_site,
             )  # fmt: skip
         for u in range(run, run1):
-            end = runs[BEGIN, u + 1] if u + 1 < run1 else slot1
+            begun, end = runs[BEGIN, u], runs[END, u]
             undo_delivery(
-                now, ring, runs[POPULATION, u], runs[VIA, u], origins[runs[BEGIN, u] : end],
-                counts[runs[BEGIN, u] : end], populations, connections, links, weights, lags, grad,
-                v_active, pending, delayed,
+                now, ring, np.int64(runs[POPULATION, u]), np.int64(runs[VIA, u]),
+                origins[begun:end], factors[begun:end], populations, connections, links, weights,
+                lags, grad, v_active, pending, delayed,
             )  # fmt: skip
         # A step in which nothing was delivered is a late step, see `first_steps`.
-        if step and run == run1:
-            _visit_unevaluated(
+        if step and run == run1 and not are_evaluated:
+            visit_unevaluated(
                 step, now, ring, populations, connections, links, weights, thresholds, increments,
                 by_rank, lags, peaks, grad_votes, grad_spikes, output, kind, slope, neuron_grad,
-                work, site_grad, has_site, first, after,
+                work, site_grad, has_site, first, after, sites, unsorted,
             )  # fmt: skip
-        if run < run1:
-            slot1 = runs[BEGIN, run]
         row1, run1 = row0, run
     delayed[here] = 0
-
-
-@inlined
-def _open_integrators(here, populations, thresholds, v_active, site_grad, has_site):
-    """Let leaky integrators take silent spikes during the whole pass, because they need no site."""
-    for p in range(populations.shape[0] - 1):
-        start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
-        if thresholds[start] == np.inf:
-            site_grad[here, start:stop] = v_active[start:stop]
-            has_site[here, p] = True
-
-
-@kernel
-def _visit_unevaluated(
-    step, now, ring, populations, connections, links, weights, thresholds, increments, by_rank,
-    lags, peaks, grad_votes, grad_spikes, output, kind, slope, neuron_grad, work, site_grad,
-    has_site, first, after,
-):  # fmt: skip
-    """Visit the silent sites of never evaluated populations that were assigned to ``step``."""
-    spike_grad, here = work[_SPIKE_GRAD], now % ring
-    for p in by_rank[::-1]:
-        if first[p] >= 0 or after[p] != step or populations[p, Populations.SYNC_THRESHOLD] > 0:
-            continue
-        silent = np.arange(populations[p, Populations.START], populations[p, Populations.STOP])
-        silent_spike_grads(
-            p, silent, now, ring, populations, connections, links, weights, lags,
-            grad_votes, grad_spikes, output, site_grad, has_site, spike_grad,
-        )  # fmt: skip
-        _visit_silences(
-            p, silent, here, populations, peaks, thresholds, kind, slope, increments,
-            neuron_grad, work, site_grad, has_site,
-        )  # fmt: skip
-
-
-@inlined
-def _visit_silences(
-    p, sites, here, populations, peaks, thresholds, kind, slope, increments, neuron_grad, work,
-    site_grad, has_site,
-):  # fmt: skip
-    """Visit silent sites of population ``p`` whose dL/ds are known."""
-    v, of_current, v_active = work[V], work[CURRENT], work[_V_ACTIVE]
-    reverse_silences(
-        populations[p], sites, peaks, thresholds, work[_SPIKE_GRAD], kind, slope, increments, work,
-        neuron_grad,
-    )  # fmt: skip
-    for i in sites:
-        v_active[i] = site_grad[here, i] = v[i] + of_current[i]
-    has_site[here, p] = True

@@ -27,7 +27,6 @@ from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
     REFRACTORY_BIT,
     Connections,
-    DeliveryLog,
     Populations,
     SpikeLog,
     TurnLog,
@@ -46,6 +45,7 @@ from neuroasync.train.kernels.neurons import (
     reverse_biases,
     takes_threshold,
 )
+from neuroasync.train.kernels.runs import BEGIN, END, PASS, POPULATION, VIA
 from neuroasync.train.kernels.surrogate import derivative
 
 __all__ = ["backward_turns"]
@@ -54,8 +54,8 @@ __all__ = ["backward_turns"]
 @kernel
 def backward_turns(
     populations, connections, links, weights, thresholds, increments, owner, lags, decays, slopes,
-    decay_of, rows, slots, turns, potentials, ends, states, grad_votes, grad_spikes,
-    grad_potentials, output, kind, slope, grad, neuron_grad,
+    decay_of, rows, origins, factors, runs, turns, potentials, ends, states, grad_votes,
+    grad_spikes, grad_potentials, output, kind, slope, grad, neuron_grad,
 ):  # fmt: skip
     """Add the gradients of the samples in a chunk to ``grad`` and ``neuron_grad``.
 
@@ -68,7 +68,8 @@ def backward_turns(
         decays: f32[D, 3, N], decay factors of each distinct interval between passes.
         slopes: f32[D, 2, N], derivatives of the first two; without elements if nothing is learned.
         decay_of: i64[S, T], row of ``decays`` for the interval before each pass.
-        rows, slots, turns, potentials, ends, states: The event record; see ``forward``.
+        rows, origins, factors, runs, turns, potentials, ends, states: The event record; see
+            ``forward``.
         grad_votes: f32[S, T, classes], gradient of the loss with respect to the output
             population's spikes in each pass.
         grad_spikes: f32[S, T, P], gradient of the loss with respect to each population's spikes
@@ -84,7 +85,8 @@ def backward_turns(
     # Accessing the arrays by address avoids atomic reference counts, on which the threads would
     # wait for each other.
     populations, connections, links = borrowed(populations), borrowed(connections), borrowed(links)
-    rows, slots, turns = borrowed(rows), borrowed(slots), borrowed(turns)
+    rows, runs, turns = borrowed(rows), borrowed(runs), borrowed(turns)
+    origins, factors = borrowed(origins), borrowed(factors)
     weights = f32_at(weights.ctypes.data, weights.size)
     thresholds = f32_at(thresholds.ctypes.data, thresholds.size)
     potentials = f32_at(potentials.ctypes.data, potentials.size)
@@ -99,28 +101,29 @@ def backward_turns(
     current_grad = np.empty((ring, neurons), np.float32)
     has_turn = np.empty((ring, count), np.bool_)
     is_refractory = np.zeros(neurons, np.bool_)
-    sites, everyone = np.empty(neurons, np.int64), np.arange(neurons)
-    once = np.ones(neurons, np.int64)
-    row0, slot0, turn0 = 0, 0, 0
+    sites, everyone = np.empty(neurons, np.int32), np.arange(neurons).astype(np.int32)
+    fired, once = np.empty(neurons, np.int32), np.ones(neurons, np.float32)
+    row0, run0, turn0 = 0, 0, 0
     for k in range(ends.shape[1]):
-        row1, slot1, turn1 = ends[1, k], ends[2, k], ends[3, k]
+        row1, run1, turn1 = ends[1, k], ends[2, k], ends[3, k]
         adjoints[:] = 0
         current_grad[:] = 0
         has_turn[:] = False
         for now in range(ends[0, k] - 1, -1, -1):
-            row, slot, turn = row1, slot1, turn1
+            row, run, turn = row1, run1, turn1
             while row > row0 and rows[SpikeLog.PASS, row - 1] == now:
                 row -= 1
-            while slot > slot0 and slots[DeliveryLog.PASS, slot - 1] == now:
-                slot -= 1
+            while run > run0 and runs[PASS, run - 1] == now:
+                run -= 1
             while turn > turn0 and turns[TurnLog.PASS, turn - 1] == now:
                 turn -= 1
             begin_reverse_pass(k, now, begin, grad_potentials, states, adjoints)
             _pass(
                 now, ring, populations, connections, links, weights, thresholds, increments, lags,
-                rows, row, row1, slots, slot, slot1, turns, turn, turn1, potentials,
-                grad_votes[k, now], grad_spikes[k, now], output, kind, slope, grad, neuron_grad,
-                adjoints, spike_grad, current_grad, has_turn, is_refractory, sites, everyone, once,
+                rows, row, row1, origins, factors, runs[:, run:run1], turns, turn, turn1,
+                potentials, grad_votes[k, now], grad_spikes[k, now], output, kind, slope, grad,
+                neuron_grad, adjoints, spike_grad, current_grad, has_turn, is_refractory, sites,
+                everyone, fired, once,
             )  # fmt: skip
             reverse_biases(connections, populations, adjoints, grad)
             if now:
@@ -129,16 +132,16 @@ def backward_turns(
                     k, now, populations, rows, row0, row, owner, decays[at], slopes[at], states,
                     adjoints, neuron_grad,
                 )  # fmt: skip
-            row1, slot1, turn1 = row, slot, turn
-        row0, slot0, turn0 = ends[1, k], ends[2, k], ends[3, k]
+            row1, run1, turn1 = row, run, turn
+        row0, run0, turn0 = ends[1, k], ends[2, k], ends[3, k]
 
 
 @kernel
 def _pass(
     now, ring, populations, connections, links, weights, thresholds, increments, lags, rows, row0,
-    row1, slots, slot0, slot1, turns, turn0, turn1, potentials, grad_votes, grad_spikes, output,
+    row1, origins, factors, runs, turns, turn0, turn1, potentials, grad_votes, grad_spikes, output,
     kind, slope, grad, neuron_grad, adjoints, spike_grad, current_grad, has_turn, is_refractory,
-    sites, everyone, once,
+    sites, everyone, neurons, once,
 ):  # fmt: skip
     """Visit one pass in reverse.
 
@@ -163,7 +166,9 @@ def _pass(
             and start <= rows[SpikeLog.NEURON, row - 1] < stop
         ):
             row -= 1
-        fired = rows[SpikeLog.NEURON, row:row1]
+        fired = neurons[: row1 - row]
+        for r in range(row, row1):
+            fired[r - row] = rows[SpikeLog.NEURON, r]
         for i in fired:
             is_refractory[i] = False  # until it fired
             if populations[p, Populations.STAYS_ABOVE] == 0:
@@ -193,7 +198,7 @@ def _pass(
         has_turn[here, p] = True
         row1 = row
     _input_outer(
-        slots, slot0, slot1, populations, connections, links, lags, current_grad[here], grad
+        origins, factors, runs, populations, connections, links, lags, current_grad[here], grad
     )
 
 
@@ -253,9 +258,9 @@ def _spike_grads(
     """Write dL/ds of the neurons of a turn; add the gradients of the weights of its spikes.
 
     Args:
-        evaluated: i64[K], neurons of population ``p`` that were not refractory.
-        fired: i64[..], neurons that fired.
-        once: i64[N], ones.
+        evaluated: i32[K], neurons of population ``p`` that were not refractory.
+        fired: i32[..], neurons that fired.
+        once: f32[N], ones.
     """
     first = populations[p, Populations.START]
     for i in evaluated:
@@ -273,21 +278,16 @@ def _spike_grads(
 
 
 @kernel
-def _input_outer(slots, slot0, slot1, populations, connections, links, lags, current_grad, grad):
+def _input_outer(origins, factors, runs, populations, connections, links, lags, current_grad, grad):
     """Add the gradients of the weights over which input events arrived in a pass.
 
     All input is delivered before the first turn.
     """
     row = populations[populations.shape[0] - 1]
-    origins, vias = slots[DeliveryLog.ORIGIN], slots[DeliveryLog.CONNECTION]
-    s = slot0
-    while s < slot1:  # Each iteration takes the slots of input that arrived in the same way.
-        begun, via = s, vias[s]
-        while s < slot1 and vias[s] == via and origins[s] >= row[Populations.START]:
-            s += 1
-        if s == begun:  # a spike
-            s += 1
+    for u in range(runs.shape[1]):
+        if runs[POPULATION, u] >= 0:
             continue
+        begin, end, via = runs[BEGIN, u], runs[END, u], runs[VIA, u]
         for j in range(row[Populations.OUT_START], row[Populations.OUT_STOP]):
             c = links[j]
             if (c == via) if via >= 0 else (lags[c] == 0):
@@ -295,7 +295,7 @@ def _input_outer(slots, slot0, slot1, populations, connections, links, lags, cur
                 g = current_grad[
                     populations[q, Populations.START] : populations[q, Populations.STOP]
                 ]
-                counts = slots[DeliveryLog.MULTIPLICITY, begun:s]
                 add_outer(
-                    connections[c], origins[begun:s], counts, row[Populations.START], links, g, grad
-                )
+                    connections[c], origins[begin:end], factors[begin:end],
+                    row[Populations.START], links, g, grad,
+                )  # fmt: skip

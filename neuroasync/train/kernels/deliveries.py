@@ -34,7 +34,7 @@ def silent_spike_grads(
 
 @inlined
 def undo_delivery(
-    now, ring, p, via, origins, counts, populations, connections, links, weights, lags, grad,
+    now, ring, p, via, origins, factors, populations, connections, links, weights, lags, grad,
     v_active, pending, delayed,
 ):  # fmt: skip
     """Add the gradients of one delivery to the weights and to the delivered spikes.
@@ -42,8 +42,8 @@ def undo_delivery(
     Args:
         p: Population of the spikes, or -1 for input events.
         via: Delayed connection that delivered them, or -1 for all connections without delay.
-        origins: i64[K], neurons whose spikes were delivered.
-        counts: i64[K], multiplicity of each spike.
+        origins: i32[K], neurons whose spikes were delivered.
+        factors: f32[K], what the weights of each were multiplied by.
     """
     first = populations[p, Populations.START]
     if p >= 0 and via < 0:
@@ -55,7 +55,7 @@ def undo_delivery(
             continue
         target = connections[c, Connections.TARGET]
         g = v_active[populations[target, Populations.START] : populations[target, Populations.STOP]]
-        add_outer(connections[c], origins, counts, first, links, g, grad)
+        add_outer(connections[c], origins, factors, first, links, g, grad)
         if p >= 0 and via < 0:
             add_weighted(connections[c], origins, first, links, weights, g, pending)
         elif p >= 0:

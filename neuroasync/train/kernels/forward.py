@@ -1,6 +1,7 @@
 """Forward passes of a chunk of samples by the runtime's own kernels, with an event record."""
 
 import numpy as np
+from numba import carray
 
 from neuroasync.core.kernels.array_views import (
     control_of,
@@ -14,10 +15,12 @@ from neuroasync.core.kernels.array_views import (
 )
 from neuroasync.core.kernels.decay import catch_up_decay_of_all
 from neuroasync.core.kernels.forward_pass import run_compiled
-from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.intrinsics import pointer_at
+from neuroasync.core.kernels.jit import inlined, kernel
 from neuroasync.core.kernels.layout import (
     Context,
     Control,
+    DeliveryLog,
     ExtraState,
     Interrupt,
     Phase,
@@ -28,6 +31,7 @@ from neuroasync.core.kernels.layout import (
 from neuroasync.core.kernels.neurons.views import extra_state_of, readout_of
 from neuroasync.core.kernels.sample_start import begin
 from neuroasync.core.kernels.voting import leader
+from neuroasync.train.kernels.runs import add_runs
 
 __all__ = ["forward_samples"]
 
@@ -37,13 +41,14 @@ _UNLIMITED = np.int64(2**60)
 
 @kernel
 def forward_samples(
-    context, k, resumes, events, end_us, seeds, offsets, peaks, ends, owner, states, votes, spikes,
-    potentials, labels,
+    context, k, resumes, events, end_us, seeds, offsets, peaks, ends, owner, keeps, origins,
+    factors, runs, states, votes, spikes, potentials, labels,
 ):  # fmt: skip
     """Run the samples from ``k`` on, until the chunk ends or the caller has to intervene.
 
     Args:
-        context: Address of the runtime's context. Its logs hold all samples, one after another.
+        context: Address of the runtime's context. Its logs of spikes and turns hold all samples,
+            one after another; that of deliveries holds a single sample.
         k: First sample of the chunk to run.
         resumes: Whether sample ``k`` was interrupted earlier and continues from there.
         events: i64[3], addresses of the events' times (µs), input indices and values, in (time,
@@ -54,9 +59,12 @@ def forward_samples(
         peaks: i64[3], addresses of the highest silent potentials f32[S, T, N] and of their steps
             i32[S, T, N], and the number of bytes per sample in each; all 0 if they are not
             needed.
-        ends: i64[4, S], written: number of passes of each sample, and the ends of its rows, slots
-            and turns in the logs.
+        ends: i64[5, S], written: number of passes of each sample, and the ends of its rows, runs,
+            turns and slots.
         owner: i32[N], population of each neuron.
+        keeps: Whether to write the deliveries.
+        origins, factors, runs: i32[..], f32[..], i32[RUN_ROWS, ..], written: the deliveries of all
+            samples; see :mod:`.runs`.
         states: f32[3, S, T, N], written: potential, synaptic current and adaptation of each
             neuron at the end of each pass; without elements if they are not needed.
         votes: f32[S, T, classes], written: spikes of the output population in each pass.
@@ -67,7 +75,7 @@ def forward_samples(
 
     Returns:
         The sample that needs an intervention, or S at the end; and the ``Interrupt`` that says
-        which.
+        which. ``NEEDS_ROOM`` may also mean that the deliveries need more room.
     """
     c = i64_at(context, len(Context))
     control, output = control_of(c), settings_of(c)[Settings.OUTPUT]
@@ -81,10 +89,10 @@ def forward_samples(
             c[Context.PEAKS] = peaks[0] + k * peaks[2]
             c[Context.PEAK_STEPS] = peaks[1] + k * peaks[2]
         if not resumes:
-            # `begin` empties the logs, but the backward pass needs those of earlier samples.
-            log_rows, log_slots = control[Control.SPIKE_LOG], control[Control.DELIVERY_LOG]
+            # `begin` empties the logs, but the backward pass needs the spikes of earlier samples.
+            log_rows = control[Control.SPIKE_LOG]
             begin(c, np.int64(seeds[k]))
-            control[Control.SPIKE_LOG], control[Control.DELIVERY_LOG] = log_rows, log_slots
+            control[Control.SPIKE_LOG] = log_rows
         resumes = False
         if states.size or potentials.shape[2]:
             interrupt = _run_pass_by_pass(c, end_us[k], k, start, states, potentials)
@@ -92,9 +100,10 @@ def forward_samples(
             interrupt = run_compiled(c, end_us[k], _UNLIMITED)
         if interrupt != Interrupt.DONE:
             return k, interrupt
+        if keeps and not _keep_deliveries(c, k, owner, origins, factors, runs, ends):
+            return k, Interrupt.NEEDS_ROOM
         ends[0, k] = control[Control.PASS] + 1
         ends[1, k] = control[Control.SPIKE_LOG]
-        ends[2, k] = control[Control.DELIVERY_LOG]
         ends[3, k] = c[Context.TURNS]
         labels[k] = leader(votes_of(c))
         if potentials.shape[2] and ends[0, k]:
@@ -107,6 +116,26 @@ def forward_samples(
                 votes[k, now, i - start] += np.float32(1.0)
         k += 1
     return k, Interrupt.DONE
+
+
+@inlined
+def _keep_deliveries(c, k, owner, origins, factors, runs, ends):
+    """Write the deliveries of sample ``k``, and the ends; return whether there was room."""
+    slots = control_of(c)[Control.DELIVERY_LOG]
+    slot, run = (ends[4, k - 1], ends[2, k - 1]) if k else (0, 0)
+    if slot + slots > origins.size or run + slots > runs.shape[1]:
+        return False
+    log = _delivery_log_of(c)
+    ends[2, k] = add_runs(populations_of(c), owner, log, slots, origins, factors, slot, runs, run)
+    ends[4, k] = slot + slots
+    return True
+
+
+@inlined
+def _delivery_log_of(c):
+    """Return the table ``DeliveryLog``: i64[6, S]."""
+    shape = (len(DeliveryLog), c[Context.DELIVERY_LOG_CAPACITY])
+    return carray(pointer_at(c[Context.DELIVERY_LOG]), shape, np.int64)
 
 
 @kernel

@@ -7,9 +7,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync.train.kernels.accumulate import move
 from neuroasync.train.parallel.exchange import Exchange
 
-__all__ = ["PassPlace", "add", "complete", "shares_of", "sum_in_order"]
+__all__ = ["PassPlace", "add_and_clear", "complete", "shares_of", "sum_in_order"]
 
 PassPlace: TypeAlias = tuple[int, int, int]
 """A sample of a batch, the number of a pass, and the population that fired last in it."""
@@ -81,8 +82,8 @@ def sum_in_order(
 ) -> None:
     """Add the gradients of all chunks, in the order of the chunks, on every worker.
 
-    Each worker adds its gradients to the sum of the workers before it. Unlike an exchange of all
-    gradients, this takes one message of each worker, however many chunks there are.
+    Each worker adds its gradients, which become 0, to the sum of the workers before it. Unlike an
+    exchange of all gradients, this takes one message of each worker, however many chunks there are.
 
     Args:
         exchange: Connection to the other workers.
@@ -94,12 +95,14 @@ def sum_in_order(
     """
     for worker in range(exchange.workers):
         for of_chunk in gradients if worker == exchange.worker else ():
-            add(totals, of_chunk)
+            add_and_clear(totals, of_chunk)
         for total in totals:
             exchange.broadcast(total, worker)
 
 
-def add(totals: Sequence[NDArray[np.float32]], of_chunk: Sequence[NDArray[np.float32]]) -> None:
-    """Add the gradients of a chunk to ``totals``."""
+def add_and_clear(
+    totals: Sequence[NDArray[np.float32]], of_chunk: Sequence[NDArray[np.float32]]
+) -> None:
+    """Add the gradients of a chunk to ``totals``, and set them to 0 for the next chunk."""
     for total, gradient in zip(totals, of_chunk, strict=True):
-        total += gradient
+        move(gradient.reshape(-1), total.reshape(-1))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuroasync.train.parallel.shares import add, complete, shares_of, sum_in_order
+from neuroasync.train.parallel.shares import add_and_clear, complete, shares_of, sum_in_order
 from tests.helpers.thread_exchange import in_threads
 
 
@@ -44,11 +44,11 @@ def test_gradients_are_summed_in_the_order_of_the_chunks(workers):
         assert messages == [2] * workers
 
 
-def test_addition_keeps_the_gradient_of_a_chunk():
+def test_addition_clears_the_gradient_of_a_chunk_for_the_next_one():
     totals, gradient = (np.ones(2, np.float32),), (np.array([1, -1], np.float32),)
-    add(totals, gradient)
+    add_and_clear(totals, gradient)
     assert totals[0].tolist() == [2, 0]
-    assert gradient[0].tolist() == [1, -1]
+    assert gradient[0].tolist() == [0, 0]
 
 
 @given(st.integers(0, 20), st.integers(1, 4))
