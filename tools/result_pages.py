@@ -24,17 +24,18 @@ Rows: TypeAlias = Iterator[Sequence[str]]
 
 
 def read_cases(folder: Path, cases: Iterable[Case]) -> list[CaseResults]:
-    """Read the measurements of cases that a study has finished."""
+    """Read the measurements of those cases that the study has."""
     documents = [
         json.loads(path.read_text("utf-8"))
         for path in sorted(folder.glob("networks/*.json"))
         if not path.name.endswith(".timings.json")
     ]
     measurements = [Measurement.from_json(document) for document in documents]
-    return [
+    results = [
         CaseResults(case, [m for m in measurements if m.network.case == case.name])
         for case in cases
     ]
+    return [each for each in results if each.seeds]
 
 
 def modes(results: CaseResults) -> list[Mode]:
