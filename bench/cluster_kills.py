@@ -31,9 +31,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from rich.console import Console
 
-from bench.environment import describe
 from bench.paired_timing import quantiles
-from bench.report import add_out_option, as_json, print_result, save
+from bench.report import add_out_option, print_and_save
 from bench.result import CheckError, Line, Result
 from bench.worker_processes import pids_titled
 from neuroasync import Decision, Network
@@ -207,22 +206,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     kills = options.kills or (2 if options.quick else 10)
     repeats, epochs = (_REPEATS // 5, _EPOCHS // 4) if options.quick else (_REPEATS, _EPOCHS)
-    try:
+
+    def measure_works(console: Console) -> list[Result]:
+        del console
         with Cluster("local", cpus=_WORKERS) as cluster:
             works = _evaluation(repeats), _study(), _training(epochs)
             lines = [measure(work, cluster, kills) for work in works]
-    except CheckError as error:
-        print(f"a result is wrong: {error}", file=sys.stderr)
-        return 1
-    result = Result(
-        "cluster-kills", "How soon does work recover from a killed worker?",
-        "s from a kill to the recovery", "none", tuple(lines),
-        ("all results equal those of one machine",),
-    )  # fmt: skip
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    print_result(result, console)
-    console.print(f"wrote {save(as_json([result], describe()), options.out)}", highlight=False)
-    return 0
+        result = Result(
+            "cluster-kills", "How soon does work recover from a killed worker?",
+            "s from a kill to the recovery", "none", tuple(lines),
+            ("all results equal those of one machine",),
+        )  # fmt: skip
+        return [result]
+
+    return print_and_save(measure_works, options.out, "a result is wrong")
 
 
 if __name__ == "__main__":

@@ -56,30 +56,25 @@ def title(results: CaseResults) -> str:
     return TITLES[results.case.name]
 
 
-def own_mode(results: CaseResults, training: Training) -> Mode:
-    """Return the mode that a training is for; random order for all of them."""
-    return results.case.shown_mode(training)
-
-
 def problem(results: CaseResults) -> Rows:
-    """Yield what the paper-like network loses without layer synchronization."""
-    paper: Training = "layered-paper"
-    shown = [own_input(results, policy) for policy in ORDERS[1:]] + [
-        own_input(results, "random", 1)
-    ]
+    """Yield what networks that were trained layer by layer lose without layer synchronization."""
+    shown = [own_input(results, policy) for policy in ORDERS[1:]]
+    shown.append(own_input(results, "random", 1))
     layered = own_input(results, "layer-sync")
-    yield [
-        title(results),
-        percent(results.accuracy(paper, layered)),
-        counted(results.spikes(paper, layered)),
-        *(percent(results.accuracy(paper, mode)) for mode in shown),
-    ]
+    trainings: tuple[Training, ...] = ("layered-paper", "layered")
+    for training in trainings:
+        yield [
+            f"{title(results)}, `{training}`",
+            percent(results.accuracy(training, layered)),
+            counted(results.spikes(training, layered)),
+            *(percent(results.accuracy(training, mode)) for mode in shown),
+        ]
 
 
 def own_order(results: CaseResults) -> Rows:
     """Yield each network in the order that it was trained for."""
     for training in results.case.trainings:
-        mode = own_mode(results, training)
+        mode = results.case.shown_mode(training)
         yield [
             f"{title(results)}, `{training}`",
             mode.policy,
@@ -94,7 +89,7 @@ def gains(results: CaseResults) -> Rows:
     layered: Training = "layered"
     specialists: tuple[Training, ...] = ("unlayered-random", "unlayered-momentum")
     pairs = [
-        (training, own_input(results, own_mode(results, training).policy, size))
+        (training, own_input(results, results.case.shown_mode(training).policy, size))
         for training in specialists
         for size in (1, GROUP_SIZE)
     ]
@@ -282,6 +277,8 @@ def main() -> None:
     """Write the tables into the page, and the pictures beside it."""
     folder, baselines = map(Path, sys.argv[1:])
     cases = read_cases(folder, [CASES[name] for name in TITLES])
+    if len(cases) < len(TITLES):
+        raise SystemExit(f"{folder}: the study must have all of {', '.join(TITLES)}")
     tables = {**TABLES, "absolute": partial(absolute, read_baselines(baselines))}
     PAGE.write_text(with_tables(PAGE.read_text("utf-8"), cases, tables), "utf-8")
     metadata = {"Software": "neuroasync"}

@@ -17,9 +17,8 @@ __all__ = ["PackedSamples"]
 class PackedSamples:
     """Samples that are spike trains already, one after the other.
 
-    The program has checked them when it made the trains. A worker receives these arrays from the
-    object store, where nobody can write them, and runs whatever else the program sends; a second
-    check would protect it from nothing, and takes a tenth of the time of a short decision.
+    The samples were checked when the trains were created, and nobody can write to the object
+    store. A second check in the worker would take a tenth of the time of a short decision.
 
     Attributes:
         t_us, index: i64[events], times, µs, and input indices.

@@ -33,7 +33,7 @@ class ClusterJob(Generic[_Network]):
 
 @runtime_checkable
 class SampleCluster(Protocol):
-    """What decides a data set elsewhere: a :class:`neuroasync.cluster.Cluster`."""
+    """A cluster that decides data sets, such as :class:`neuroasync.cluster.Cluster`."""
 
     async def run_job(
         self, job: ClusterJob[Any], on_decision: Callable[[int], None] | None
@@ -51,7 +51,7 @@ def check_cluster(
     """Check that a cluster can decide a data set.
 
     Args:
-        cluster: what should be a cluster.
+        cluster: the object to check.
         workers: number of threads of the call; must be None.
         recorder: recorder of the call; must be None.
         is_tapped: whether the network has an open tap; it must not.
