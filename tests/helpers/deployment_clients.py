@@ -37,16 +37,16 @@ class Client:
             last = read_answer(await client.recv())
             assert last["sample"] == self.sent  # nothing was answered twice
 
-    async def check(self):
+    async def check(self, bundle):
         """Check that each sample has one answer, which is that of one process."""
         assert [answer["sample"] for answer in self.answers] == list(range(self.sent))
-        async with Network(BUNDLE) as network:
+        async with Network(bundle) as network:
             trains = [sample(seed=k) for k in range(self.sent)]
             decisions = await network.decide_all(trains, seed=self.number)
         assert [a["votes"] for a in self.answers] == [d.votes.tolist() for d in decisions]
 
 
-async def check_answers_during(change, address):
+async def check_answers_during(change, address, bundle=BUNDLE):
     """Check the answers to clients that send samples while the deployment changes."""
     clients = [Client(number) for number in range(6)]
     async with asyncio.timeout(180), asyncio.TaskGroup() as tasks:
@@ -56,4 +56,4 @@ async def check_answers_during(change, address):
         for client in clients:
             client.is_ending = True
     for client in clients:
-        await client.check()
+        await client.check(bundle)

@@ -74,6 +74,12 @@ class ReplicaPool:
             for session in list(replica._samples):
                 replica._forget(session)
 
+    async def replace(self, digest):
+        """Replace all replicas by some whose networks have this digest."""
+        self.digest = digest
+        for replica in list(self.replicas):
+            await self.lose(replica)
+
     def options(self, *, session_id):
         return _Bound(self, session_id)
 
@@ -85,9 +91,7 @@ class ReplicaPool:
             self.calls.append((method, replica))
         args = pickle.loads(pickle.dumps(args))
         if fault == "replaced":
-            self.digest = "second"
-            for each in list(self.replicas):
-                await self.lose(each)
+            await self.replace("second")
             replica = self.replicas[sum(session.encode()) % len(self.replicas)]
         if fault == "before":
             await self.lose(replica)

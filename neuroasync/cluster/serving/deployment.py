@@ -77,7 +77,10 @@ class _Gateway:
 
 
 def _digest(pickled_networks: bytes) -> str:
-    """Return what tells networks apart while Ray Serve replaces them one process at a time."""
+    """Return a digest of the networks.
+
+    It differs between versions while Ray Serve replaces processes one by one.
+    """
     return hashlib.sha256(pickled_networks).hexdigest()
 
 

@@ -21,27 +21,31 @@ _PERIOD_S: Final = 1.0
 async def drain_when_stopped(server_state: ServerState) -> None:
     """Wait until Ray Serve stops this gateway, then drain its server.
 
-    Ray Serve waits until the connections have ended, 20 s by default, but tells nothing to the code
-    of a deployment. Its controller tells who asks for it.
+    Ray Serve waits until the connections have ended, 20 s by default, but does not notify the code
+    of a deployment. This function therefore asks the controller every second.
 
     Cancellation: safe; if it was draining already, the server still refuses new work.
     """
     context = serve.get_replica_context()
-    try:
-        controller = ray.get_actor("SERVE_CONTROLLER_ACTOR", namespace="serve")
-        while not await _is_stopping(controller, context):  # noqa: ASYNC110  # it has no event
-            await asyncio.sleep(_PERIOD_S)
-    except Exception:
-        log.exception("the gateway will end without draining, because the controller has changed")
-        return
+    controller: Any = None
+    has_failed = False
+    while True:
+        try:
+            controller = controller or ray.get_actor("SERVE_CONTROLLER_ACTOR", namespace="serve")
+            if await _is_stopping(controller, context):
+                break
+        except RayError:
+            pass  # Ray restarts a controller that has died.
+        except Exception:
+            if not has_failed:
+                log.exception("the gateway may end without draining: its state is not known")
+            has_failed = True
+        await asyncio.sleep(_PERIOD_S)
     await server_state.drain()
 
 
 async def _is_stopping(controller: Any, context: Any) -> bool:
-    try:
-        details = await controller.get_serve_instance_details.remote()
-    except RayError:
-        return False  # Ray restarts a controller that has died.
+    details = await controller.get_serve_instance_details.remote()
     application = details["applications"].get(context.app_name, {"deployments": {}})
     gateways = application["deployments"].get(context.deployment, {"replicas": []})["replicas"]
     states = {gateway["replica_id"]: gateway["state"] for gateway in gateways}

@@ -86,6 +86,9 @@ class ReplicaCalls:
             ClusterError: replicas were lost too often, or one failed in another way.
             Exception: as for :class:`neuroasync.Session`.
         """
+        if step.start is not None:
+            # The sample may have begun here, while the replicas had other networks.
+            await self._local.release(step.session, step.sample)
         reply: Reply | None = await self._call(step.session, "run", step)
         return reply
 

@@ -24,7 +24,7 @@ from tests.helpers.small_networks import chain, sample
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
 
 APP = "digits"
-OTHER_BUNDLE = chain(seed=9)
+BUNDLES = {"first": BUNDLE, "second": chain(seed=9)}
 
 
 class Deployed:
@@ -41,6 +41,21 @@ class Deployed:
         (self.application,) = self.config["applications"]
         self.networks = self.application["args"]["networks"]
         self.replicas, self.gateways = self.application["deployments"]
+        self.replicas.pop("autoscaling_config")
+        self.replicas["num_replicas"] = 1
+        for name, bundle in BUNDLES.items():
+            write_bundle(bundle, folder / f"{name}.nab")
+        self.use("first")
+
+    def use(self, name):
+        """Serve another bundle from the next call of ``deploy``."""
+        self.name = name
+        self.networks["digits"] = str(self.folder / f"{name}.nab")
+
+    @property
+    def bundle(self):
+        """The bundle that is served."""
+        return BUNDLES[self.name]
 
     def deploy(self):
         """Run ``serve deploy``."""
@@ -52,12 +67,13 @@ class Deployed:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
-    async def until(self, replicas, status="RUNNING"):
-        """Wait until so many replicas run, and no others."""
+    async def until_it_runs(self):
+        """Wait until the replicas of the config file run, and no others."""
+        replicas = self.replicas["num_replicas"]
         async with asyncio.timeout(180):
             while True:
                 application = serve.status().applications.get(APP)
-                if application is not None and application.status == status:
+                if application is not None and application.status == "RUNNING":
                     found = application.deployments
                     if found["Replica"].replica_states == {"RUNNING": replicas}:
                         return
@@ -69,11 +85,6 @@ def deployed(dashboard, cluster, tmp_path_factory):
     """The deployment of a config file."""
     del cluster
     deployed = Deployed(tmp_path_factory.mktemp("deployed"), dashboard)
-    for name, bundle in (("first", BUNDLE), ("second", OTHER_BUNDLE)):
-        write_bundle(bundle, deployed.folder / f"{name}.nab")
-    deployed.networks["digits"] = str(deployed.folder / "first.nab")
-    deployed.replicas.pop("autoscaling_config")
-    deployed.replicas["num_replicas"] = 1
     try:
         deployed.deploy()
         yield deployed
@@ -82,8 +93,8 @@ def deployed(dashboard, cluster, tmp_path_factory):
 
 
 async def test_bundle_is_served_over_http_and_a_websocket(deployed):
-    await deployed.until(1)
-    async with Network(BUNDLE) as network:
+    await deployed.until_it_runs()
+    async with Network(deployed.bundle) as network:
         decisions = await network.decide_all([sample(seed=1), sample(seed=2)], seed=5)
     async with httpx.AsyncClient(base_url=f"http://{deployed.address}", timeout=60) as http:
         answer = await http.post("/decide?seed=5", content=as_json(sample(seed=1), True))
@@ -103,13 +114,13 @@ async def test_no_answer_is_lost_or_sent_twice_when_a_changed_config_scales(depl
         for replicas in (2, 1):
             deployed.replicas["num_replicas"] = replicas
             await asyncio.to_thread(deployed.deploy)
-            await deployed.until(replicas)
+            await deployed.until_it_runs()
             count = clients[0].sent
             while clients[0].sent < count + 5:
                 await asyncio.sleep(0.01)
 
-    await deployed.until(1)
-    await check_answers_during(change, deployed.address)
+    await deployed.until_it_runs()
+    await check_answers_during(change, deployed.address, deployed.bundle)
 
 
 async def answers_until_the_end(address, number):
@@ -119,7 +130,7 @@ async def answers_until_the_end(address, number):
     async def send(client):
         for k in range(100_000):
             await client.send(as_json(sample(seed=k), True))
-            while k - len(answers) > 2:
+            while k - len(answers) > 2 and client.close_code is None:
                 await asyncio.sleep(0.002)
 
     async with websockets.connect(f"ws://{address}/stream?seed={number}") as client:
@@ -132,13 +143,14 @@ async def answers_until_the_end(address, number):
 
 
 async def test_accepted_samples_are_answered_before_another_bundle_replaces_theirs(deployed):
-    await deployed.until(1)
-    deployed.networks["digits"] = str(deployed.folder / "second.nab")
+    await deployed.until_it_runs()
+    before = deployed.bundle
+    deployed.use("second" if deployed.name == "first" else "first")
     clients = [asyncio.create_task(answers_until_the_end(deployed.address, k)) for k in range(3)]
     await asyncio.to_thread(deployed.deploy)
     async with asyncio.timeout(180):
         found = await asyncio.gather(*clients)
-    async with Network(BUNDLE) as network:
+    async with Network(before) as network:
         for number, (answers, code) in enumerate(found):
             assert code == 1001
             decided = [answer for answer in answers if "error" not in answer]
@@ -151,8 +163,8 @@ async def test_accepted_samples_are_answered_before_another_bundle_replaces_thei
             told = {answer["error"] for answer in answers[len(decided) :]}
             assert told <= {"the server is shutting down"}
             assert decided
-    await deployed.until(1)
-    async with Network(OTHER_BUNDLE) as network:
+    await deployed.until_it_runs()
+    async with Network(deployed.bundle) as network:
         (decision,) = await network.decide_all([sample(seed=1)], seed=5)
     async with httpx.AsyncClient(base_url=f"http://{deployed.address}", timeout=60) as http:
         answer = await http.post("/decide?seed=5", content=as_json(sample(seed=1), True))
@@ -161,6 +173,7 @@ async def test_accepted_samples_are_answered_before_another_bundle_replaces_thei
 
 
 async def test_wrong_config_is_told_without_a_call_stack(deployed):
+    await deployed.until_it_runs()
     config, deployed.config = deployed.config, copy.deepcopy(deployed.config)
     wrong = copy.deepcopy(deployed.application) | {"name": "wrong", "route_prefix": "/wrong"}
     wrong["args"]["networks"] = "/no/such.nab"

@@ -6,6 +6,7 @@ import pytest
 
 from neuroasync.cluster.serving import receive_limits
 from neuroasync.cluster.serving.receive_limits import ReceiveLimits
+from neuroasync.serve.connection.websocket import GoneError, Socket
 from tests.helpers.asgi_client import wait_until
 
 END = {"type": "websocket.disconnect", "code": 1000}
@@ -22,6 +23,9 @@ class Connection:
         self._app = app
         self._arriving = asyncio.Queue()
         self.sent = []
+        self.has_left = self.is_sending = False
+        self.may_send = asyncio.Event()
+        self.may_send.set()
         self.task = None
 
     def start(self):
@@ -39,6 +43,10 @@ class Connection:
         return message
 
     async def _send(self, message):
+        if self.has_left:
+            raise RuntimeError("10.0.0.1")
+        self.is_sending = True
+        await self.may_send.wait()
         self.sent.append(message)
 
     @property
@@ -113,6 +121,123 @@ async def test_connection_with_most_unread_messages_is_closed(monkeypatch, no_le
     await slow.task
     assert app.read.count(1013) == 1
     assert [message["text"] for message in slow.sent] == [f"slow{k}" for k in range(4)]
+
+
+async def test_limit_holds_for_connections_that_join_one_after_the_other(monkeypatch, no_leaks):
+    monkeypatch.setattr(receive_limits, "_MAX_UNREAD_BYTES", 60_000)
+    app = Reader()
+    limited = ReceiveLimits(app, 1000)
+    connections = []
+    for number in range(1, 21):
+        connection = Connection(limited)
+        connection.start()
+        connections.append(connection)
+        share = 60_000 // number // (100 + 512)
+        connection.arrive(*[text("x" * 100) for _ in range(share)])
+        await wait_until(lambda: not connections[-1].unread or connections[-1].sent)
+    assert [connection for connection in connections if connection.sent]
+    app.may_read.set()
+    for connection in connections:
+        connection.arrive(END)
+        await connection.task
+    assert app.read.count("x" * 100) * 612 <= 60_000
+    # Nothing is counted any more, so that a client may send as much as the limit allows.
+    app.may_read.clear()
+    last = Connection(limited)
+    last.start()
+    last.arrive(*[text("x" * 100) for _ in range(98)])
+    await wait_until(lambda: not last.unread)
+    assert not last.sent
+    app.may_read.set()
+    last.arrive(END)
+    await last.task
+
+
+async def test_client_that_has_left_keeps_no_memory_that_others_need(monkeypatch, no_leaks):
+    monkeypatch.setattr(receive_limits, "_MAX_UNREAD_BYTES", 10_000)
+    app = Reader()
+    limited = ReceiveLimits(app, 1000)
+    left, staying = Connection(limited), Connection(limited)
+    for connection in (left, staying):
+        connection.start()
+    left.arrive(*[text("left") for _ in range(12)], END)
+    await wait_until(lambda: not left.unread)
+    staying.arrive(*[text("staying") for _ in range(10)])
+    await wait_until(lambda: not staying.unread)
+    app.may_read.set()
+    await left.task
+    staying.arrive(END)
+    await staying.task
+    assert not left.sent
+    assert len(staying.sent) == 10
+
+
+async def test_lost_connection_that_is_closed_does_not_end_another_one(
+    monkeypatch, caplog, no_leaks
+):
+    monkeypatch.setattr(receive_limits, "_MAX_UNREAD_BYTES", 10_000)
+    app = Reader()
+    limited = ReceiveLimits(app, 1000)
+    flooding, slow = Connection(limited), Connection(limited)
+    for connection in (flooding, slow):
+        connection.start()
+    flooding.arrive(*[text("flooding") for _ in range(19)])
+    await wait_until(lambda: not flooding.unread)
+    flooding.has_left = True
+    slow.arrive(*[text(f"slow{k}") for k in range(4)])
+    await wait_until(lambda: not slow.unread)
+    app.may_read.set()
+    await flooding.task
+    slow.arrive(END)
+    await slow.task
+    assert sorted(app.read, key=str) == [1000, 1013, "slow0", "slow1", "slow2", "slow3"]
+    assert len(slow.sent) == 4
+    assert "10.0.0.1" in caplog.text
+
+
+async def test_closing_another_connection_survives_the_end_of_the_one_that_caused_it(
+    monkeypatch, no_leaks
+):
+    monkeypatch.setattr(receive_limits, "_MAX_UNREAD_BYTES", 10_000)
+    app = Reader()
+    limited = ReceiveLimits(app, 1000)
+    flooding, ending = Connection(limited), Connection(limited)
+    flooding.start()
+    flooding.arrive(*[text("flooding") for _ in range(19)])
+    await wait_until(lambda: not flooding.unread)
+    flooding.may_send.clear()
+    ending.start()
+    ending.arrive(text("a"), text("b"))
+    await wait_until(lambda: flooding.is_sending)
+    ending.task.cancel()
+    await asyncio.wait((ending.task,))
+    flooding.may_send.set()
+    await wait_until(lambda: flooding.sent)
+    assert flooding.sent[0]["code"] == 1013
+    app.may_read.set()
+    await flooding.task
+
+
+async def test_app_is_told_that_an_answer_does_not_reach_a_closed_connection(no_leaks):
+    has_begun, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def app(scope, receive, send):
+        socket = Socket(scope, receive, send, 60)
+        assert await socket.receive() == "a"
+        has_begun.set()
+        await may_answer.wait()
+        with pytest.raises(GoneError):
+            await socket.send("answer")
+
+    connection = Connection(ReceiveLimits(app, 100))
+    connection.start()
+    connection.arrive(text("a"))
+    await has_begun.wait()
+    connection.arrive(text("x" * 101))
+    await wait_until(lambda: connection.sent)
+    may_answer.set()
+    await connection.task
+    assert [message["code"] for message in connection.sent] == [1009]
 
 
 async def test_lost_proxy_ends_the_connection(caplog, no_leaks):

@@ -47,6 +47,19 @@ async def test_sample_with_an_error_is_forgotten(no_leaks):
         assert (await session.decide(sample())) == await decision_on(sample())
 
 
+async def test_sample_that_moves_from_the_gateway_to_a_replica_is_forgotten_by_the_gateway(
+    no_leaks,
+):
+    async with serving() as (pool, network), network.session() as session:
+        await pool.replace("second")
+        await session.send(chunks()[0])
+        assert (pool.local.samples, pool.samples) == (1, 0)
+        await pool.replace("first")
+        await session.send(chunks()[1])
+        assert (pool.local.samples, pool.samples) == (0, 1)
+        assert await session.decide(chunks()[2]) == await decision_on(sample(seed=1))
+
+
 async def test_session_whose_call_runs_can_be_closed(no_leaks):
     async with serving() as (pool, network):
         for call in ("decide", "send"):
