@@ -1,6 +1,7 @@
 """Network state and logs of some samples of a batch."""
 
 from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,15 @@ from neuroasync.core.engine.network_state import NetworkState
 from neuroasync.core.engine.packed_network import PackedArrays
 from neuroasync.core.engine.scratch_buffers import grown
 from neuroasync.core.kernels.layout import Context, Control, SpikeLog, TurnLog
+from neuroasync.errors import LimitError
 from neuroasync.train.kernels.runs import RUN_ROWS
 
 __all__ = ["Chunk"]
+
+_SLOTS: Final = 2048
+"""Initial number of slots, and of runs, whose deliveries can be kept."""
+_MAX_SLOTS: Final = 2**31 - 1
+"""Maximum number of slots, because runs have their ends in 32 bits."""
 
 
 class Chunk:
@@ -59,9 +66,11 @@ class Chunk:
         shape = (count, passes, neurons) if keeps_states else (0, 0, 0)
         if self.states.shape[1:] != shape:
             self.states = np.empty((3, *shape), np.float32)
+        self.keeps = passes > 0
+        if self.keeps:
+            self._grow_deliveries(_SLOTS, _SLOTS)
         self.samples = samples
         self.ends = np.zeros((5, count), np.int64)
-        self.keeps = passes > 0
         self.state.keep = True
         context = self.state.acquire_scratch().context
         self._arrays = arrays  # The context has their addresses.
@@ -88,21 +97,46 @@ class Chunk:
         return np.array([self.peaks.ctypes.data, self.peak_steps.ctypes.data, size], np.int64)
 
     def grow(self) -> None:
-        """Enlarge the logs as a kernel requested, and keep their contents."""
+        """Enlarge the logs that are full, and keep their contents.
+
+        Raises:
+            LimitError: The samples have too many deliveries.
+        """
+        control, scratch = self.state.control, self.state.acquire_scratch()
+        rows, delivered = int(control[Control.SPIKE_LOG]), int(control[Control.DELIVERY_LOG])
         if self.keeps:
             # The kernel may have run out of room for the deliveries of the sample at its end.
-            slots = int(self.ends[4].max()) + int(self.state.control[Control.DELIVERY_LOG])
-            self.origins, self.factors = grown(self.origins, slots), grown(self.factors, slots)
-            self.runs = grown(self.runs, slots)
-        control, scratch = self.state.control, self.state.acquire_scratch()
+            self._grow_deliveries(
+                int(self.ends[4].max()) + delivered, int(self.ends[2].max()) + delivered
+            )
         slots, neurons = int(control[Control.NEEDED_SLOTS]), self.state.plan.packed.model.size
-        scratch.grow_logs(
-            int(control[Control.SPIKE_LOG]) + neurons, int(control[Control.DELIVERY_LOG]) + slots
-        )
+        scratch.grow_logs(rows + neurons, delivered + slots)
         self.state.make_room()
-        if turns := self.turn_log.shape[1]:
-            self._grow_turns(turns + 1, self.turn_potentials.size + neurons)
+        if self.turn_log.shape[1]:
+            turns = int(scratch.context[Context.TURNS])
+            self._grow_turns(turns + 1, self._logged_potentials(turns) + neurons)
             self._place_turns()
+
+    def _grow_deliveries(self, slots: int, runs: int) -> None:
+        """Make room for this many slots and runs in all, and keep the contents."""
+        if slots > _MAX_SLOTS:
+            place = f"samples {self.samples.start} to {self.samples.stop - 1} of the batch"
+            raise LimitError(
+                f"{place} must have at most {_MAX_SLOTS} deliveries in all, got {slots}; "
+                "use a smaller batch or shorter samples"
+            )
+        # There is no room beyond the limit, so that the kernel cannot pass it unnoticed.
+        self.origins = grown(self.origins, slots)[:_MAX_SLOTS]
+        self.factors = grown(self.factors, slots)[:_MAX_SLOTS]
+        self.runs = grown(self.runs, runs)
+
+    def _logged_potentials(self, turns: int) -> int:
+        """Return the number of potentials of the first ``turns`` in the log."""
+        if turns == 0:
+            return 0
+        latest = self.turn_log[:, turns - 1]
+        p, start = int(latest[TurnLog.POPULATION]), int(latest[TurnLog.POTENTIALS])
+        return start + self.state.plan.packed.model.populations[p].size
 
     def _grow_turns(self, turns: int, potentials: int) -> None:
         """Make room for this many turns and potentials in all, and keep the contents."""

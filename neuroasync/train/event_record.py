@@ -1,9 +1,9 @@
 """Event records: forward passes of a batch by the runtime's kernels, and their backward pass.
 
-A batch is divided into a fixed number of chunks of samples. Each chunk has its own network state
-and logs. The chunks run in parallel threads, since the kernels release the GIL.
-Gradients are summed in the order of the chunks, so the result does not depend on the number of
-threads, to the bit. Several workers can divide the chunks; see ``neuroasync.train.parallel``.
+A batch is divided into a fixed number of chunks of samples, each with its own network state and
+logs. The chunks run in parallel threads, since the kernels release the GIL. Gradients are summed in
+their order, so the result does not depend on the number of threads, to the bit. Several workers can
+divide the chunks; see ``neuroasync.train.parallel``.
 """
 
 import weakref
@@ -148,9 +148,8 @@ class EventRecordRunner:
         timestep = max(model.timestep_us, 1)
         adapts = any(p.neuron.adaptation is not None for p in model.populations)
         self._needs_states = learned is not None or adapts
-        dynamics = self.packed.arrays.dynamics
         self._increments = np.zeros(model.size, np.float32)
-        if dynamics.size:
+        if (dynamics := self.packed.arrays.dynamics).size:
             self._increments = dynamics[Dynamics.INCREMENT].astype(np.float32)
         self._lags = np.array([c.delay_us // timestep for c in model.connections], np.int64)
 
@@ -186,6 +185,7 @@ class EventRecordRunner:
             ValueError: The batch was made for another network, the policy is custom, or the stop
                 rule is not ``quiet``.
             ForwardStepLimitError: A pass took more forward steps than the settings allow.
+            LimitError: The samples of a chunk have 2^31 deliveries or more.
             ExchangeError: The connection to another worker was lost.
         """
         batch.check_fits(self.model)
@@ -284,8 +284,7 @@ class EventRecordRunner:
         else:
             for of_chunk in gradients:
                 add_and_clear((total, of_neurons), of_chunk)
-                # A single thread visits the next chunk now: its buffer stays in the processor's
-                # cache.
+                # A single thread visits the next chunk now, whose buffer stays in the cache.
                 self._buffers.append(of_chunk)
         if self.learned is None:
             return total, np.zeros(0, np.float32)
@@ -299,6 +298,7 @@ class EventRecordRunner:
         """Return zeros f32[size] and f32[3, columns] for the gradients of a chunk."""
         with suppress(IndexError):  # Buffers were cleared when they were added to the sum.
             return self._buffers.pop()
+        # Vectors that cross cache lines take twice the time.
         return aligned(np.zeros(size, np.float32)), np.zeros((3, columns), np.float32)
 
     def _each(self, work: Callable[[Chunk], _Result], chunks: list[Chunk]) -> Iterator[_Result]:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numba import njit
 
+from neuroasync.train.kernels.surrogate import ARCTAN, FAST_SIGMOID, derivative
 from neuroasync.train.kernels.vectors.dense import add_to_rows, dot_rows
-from neuroasync.train.kernels.vectors.silences import lanes_equal, write_neurons
+from neuroasync.train.kernels.vectors.silences import lanes_equal, visit_lanes, write_neurons
 from neuroasync.train.kernels.vectors.slots import lanes_alike
 
 
@@ -40,6 +41,16 @@ def _alike(log):
     at = log.ctypes.data
     size = 8 * log.shape[1]
     return lanes_alike(at, at + size, at + 2 * size, at + 3 * size, 1, 2, -1, 10, 20)
+
+
+@njit
+def _visit(rows, peaks, thresholds, is_arctan, slope, bits):
+    """Visit sites; the rows are v, of_current, v_active, site_grad and spike_grad."""
+    at, size = rows.ctypes.data, 4 * rows.shape[1]
+    visit_lanes(
+        at, at + size, at + 2 * size, at + 3 * size, at + 4 * size, peaks.ctypes.data,
+        thresholds.ctypes.data, is_arctan, slope, bits,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("size", [1, 7, 8, 10, 63, 64, 71, 130, 200])
@@ -80,3 +91,22 @@ def test_a_slot_of_another_pass_step_connection_or_population_ends_a_run():
         other = log.copy()
         other[column, 5] = value
         assert _alike(other) == 2**16 - 1 - 2**5
+
+
+@pytest.mark.parametrize("kind", [ARCTAN, FAST_SIGMOID])
+@pytest.mark.parametrize("bits", [2**16 - 1, 0b1010_0110_0000_1011, 0])
+def test_sites_have_the_surrogate_derivative_and_other_neurons_do_not_change(kind, bits):
+    rng = np.random.default_rng(bits)
+    rows = rng.standard_normal((5, 16)).astype(np.float32)
+    peaks = rng.standard_normal(16).astype(np.float32)
+    thresholds = rng.uniform(0.5, 2, 16).astype(np.float32)
+    thresholds[[1, 9, 15]] = np.inf
+    slope, expected = np.float32(2.5), rows.copy()
+    for k in range(16):
+        if bits >> k & 1:
+            d = derivative(kind, slope, peaks[k] - thresholds[k])
+            assert (d == 0) == np.isinf(thresholds[k])
+            expected[0, k] = rows[0, k] + rows[4, k] * d
+            expected[2:4, k] = expected[0, k] + rows[1, k]
+    _visit(rows, peaks, thresholds, int(kind == ARCTAN), slope, np.uint64(bits))
+    assert np.array_equal(rows, expected)

@@ -29,7 +29,6 @@ _BYTES: Final = 4 * LANES
 """Bytes of a vector of ``FLOATS``."""
 _TILE: Final = _WIDTH * LANES
 _HALF: Final = ir.VectorType(F32, LANES // 2)
-_QUARTER: Final = ir.VectorType(F32, LANES // 4)
 
 
 def _adder(vectors: int, *, is_masked: bool) -> Any:
