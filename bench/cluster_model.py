@@ -68,12 +68,12 @@ def measure_costs(
         chunk: number of samples of a chunk; a larger one costs more for each sample.
     """
     stored = StoredNetwork.put(network)
-    empty = PackedSamples.of(samples[:0])
+    single = PackedSamples.of(samples[:1])
     part, size = samples[:chunk], min(chunk, len(samples))
     packed = PackedDecisions.of(decisions[:size])
 
     def task() -> None:
-        ray.get(submit(decide_chunk, stored, empty, 0, 0, None, {}))
+        ray.get(submit(decide_chunk, stored, single, 0, 0, None, {}))
 
     def send() -> Any:
         return ray.put(PackedSamples.of(part))
@@ -89,7 +89,7 @@ def measure_costs(
 def usable_cores() -> float:
     """Return how much more processes on all cores get done than a single one, at least 1.
 
-    Other programs may use the machine, too, and virtual cores may share a real one.
+    Other programs may also use the machine, and virtual cores may share a physical one.
     """
     together = cores()
     ratios = [_counted(together) / _counted(1) for _ in range(_REPEATS)]

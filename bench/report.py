@@ -36,7 +36,7 @@ def print_and_save(
     """Print each result when it is there, save all of them, and return the exit status.
 
     Args:
-        measure: Returns the results. It may print to the console, too.
+        measure: Returns the results. It may also print to the console.
         folder: Folder to save to.
         failure: What is wrong if ``measure`` raises CheckError. The exit status is then 1.
         **settings: Settings of the run to save.

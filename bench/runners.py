@@ -62,7 +62,7 @@ def session_decider(
 
 def _labelled(decision: Decision) -> Decision:
     """Return the decision, after its label was computed: that happens when it is first read."""
-    decision.label  # noqa: B018
+    decision.label  # noqa: B018  # a label is computed when it is read
     return decision
 
 

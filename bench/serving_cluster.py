@@ -95,7 +95,7 @@ class ServingCluster:
         }
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "config.yaml"
-            file.write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML, too
+            file.write_text(json.dumps(config), encoding="utf-8")  # every JSON text is YAML
             self._run("serve", "deploy", str(file))
 
     async def until_replicas(self, count: int) -> None:
@@ -131,7 +131,8 @@ class ServingCluster:
         )  # fmt: skip
 
     def _busy_node(self) -> Any:
-        with urllib.request.urlopen(f"{self._dashboard}/api/serve/applications/") as answer:  # noqa: S310
+        url = f"{self._dashboard}/api/serve/applications/"
+        with urllib.request.urlopen(url) as answer:  # noqa: S310  # the address of our own cluster
             application = json.load(answer)["applications"][APP]
         replicas = application["deployments"]["Replica"]["replicas"]
         busy = {replica["node_id"] for replica in replicas if replica["state"] == "RUNNING"}

@@ -1,6 +1,6 @@
 """The processes of a local Ray cluster that this program has started, by their titles. Linux only.
 
-Ray names a process after what it runs at the moment.
+Ray sets the title of a process to the name of the task or actor that it runs.
 """
 
 import os

@@ -3,7 +3,7 @@
 DIR is the output folder of the command that the page names.
 """
 
-import sys
+import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import fmean
@@ -122,7 +122,9 @@ TABLES: Final[Mapping[str, Callable[[CaseResults], Rows]]] = {
 
 def main() -> None:
     """Write the tables into the page."""
-    cases = read_cases(Path(sys.argv[1]), REGIMES)
+    parser = argparse.ArgumentParser("python -m tools.regimes_page")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="output folder of the study")
+    cases = read_cases(parser.parse_args().folder, REGIMES)
     PAGE.write_text(with_tables(PAGE.read_text("utf-8"), cases, TABLES), "utf-8")
 
 

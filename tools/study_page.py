@@ -8,8 +8,8 @@ DIR is the output folder of the study that the page names, and BASELINES a file 
 ``python -m bench.baselines --json``. Needs the extra ``viz``.
 """
 
+import argparse
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -275,11 +275,14 @@ def agreement(cases: Sequence[CaseResults]) -> str:
 
 def main() -> None:
     """Write the tables into the page, and the pictures beside it."""
-    folder, baselines = map(Path, sys.argv[1:])
-    cases = read_cases(folder, [CASES[name] for name in TITLES])
+    parser = argparse.ArgumentParser("python -m tools.study_page")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="output folder of the study")
+    parser.add_argument("baselines", type=Path, metavar="BASELINES", help="output of the baselines")
+    given = parser.parse_args()
+    cases = read_cases(given.folder, [CASES[name] for name in TITLES])
     if len(cases) < len(TITLES):
-        raise SystemExit(f"{folder}: the study must have all of {', '.join(TITLES)}")
-    tables = {**TABLES, "absolute": partial(absolute, read_baselines(baselines))}
+        parser.error(f"{given.folder}: the study must have all of {', '.join(TITLES)}")
+    tables = {**TABLES, "absolute": partial(absolute, read_baselines(given.baselines))}
     PAGE.write_text(with_tables(PAGE.read_text("utf-8"), cases, tables), "utf-8")
     metadata = {"Software": "neuroasync"}
     orders_picture(cases).savefig(ASSETS / "study-orders.png", dpi=160, metadata=metadata)

@@ -89,9 +89,8 @@ class _Run:
         return any(chunk.start < first_error for chunk, _ in self._tasks.values())
 
     def _keep(self, chunk: range, decided: DecidedChunk) -> None:
-        if decided.decisions is not None:
-            self._decisions[chunk.start : chunk.stop] = decided.decisions.unpack()
-            self._chunks.measured(len(chunk), decided.seconds)
+        self._decisions[chunk.start : chunk.stop] = decided.decisions.unpack()
+        self._chunks.measured(len(chunk), decided.seconds)
         for _ in chunk:
             self._count += 1
             if self._on_decision is not None:

@@ -17,8 +17,8 @@ __all__ = ["PackedSamples"]
 class PackedSamples:
     """Samples that are spike trains already, one after the other.
 
-    The samples were checked when the trains were created, and nobody can write to the object
-    store. A second check in the worker would take a tenth of the time of a short decision.
+    The samples were checked when the trains were created, and arrays in the object store are
+    read-only. A second check in the worker would take a tenth of the time of a short decision.
 
     Attributes:
         t_us, index: i64[events], times, µs, and input indices.

@@ -65,12 +65,9 @@ class StoredNetwork:
 
 @dataclass(frozen=True, slots=True)
 class DecidedChunk:
-    """The decisions on the samples of a chunk, in order, and how long they took, s.
+    """The decisions on the samples of a chunk, in order, and how long they took, s."""
 
-    ``decisions`` is None if there are none.
-    """
-
-    decisions: PackedDecisions | None
+    decisions: PackedDecisions
     seconds: float
 
 
@@ -116,7 +113,7 @@ async def _timed(network: Network, decide: Callable[[], Awaitable[list[Decision]
         finally:
             ticks.cancel()
         seconds = time.perf_counter() - began
-        return DecidedChunk(PackedDecisions.of(decisions) if decisions else None, seconds)
+        return DecidedChunk(PackedDecisions.of(decisions), seconds)
 
 
 async def _wake_up_often() -> None:

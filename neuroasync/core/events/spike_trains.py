@@ -130,7 +130,7 @@ class SpikeTrains:
     ) -> Self:
         """Return samples from arrays of checked ones, without checking or copying them.
 
-        Nobody may write to the arrays, which are those of the constructor.
+        The arrays are kept without a copy, so the caller must not write to them.
         """
         trains = object.__new__(cls)
         trains._keep(

@@ -6,6 +6,6 @@ loss of the whole batch, and run their shares backward. The gradients of the chu
 the order of the chunks, one worker after the other, and all workers take the same step.
 
 Torch's ``DistributedDataParallel`` averages one gradient of each worker instead. The terms of its
-sums depend on the number of workers, and so do the rounding errors. It would also compute means
-over a worker's part of the batch, where ours are over the whole batch.
+sums, and with them the rounding errors, depend on the number of workers. It would also compute
+means over a worker's part of the batch, where ours are over the whole batch.
 """

@@ -77,7 +77,7 @@ _PAPER_LR: Final = 4e-3
 """Learning rate of ``layered-paper``. A recipe may need a lower one for neurons that repeat."""
 _REPEATING: Final = f"{_LEAKY} {VOTING}"
 """The same, but a neuron may fire again in a pass, and a spike subtracts the threshold. Then the
-order matters only because of inhibition; see the page "Why the order matters"."""
+order matters mainly because of inhibition; see the page "Why the order matters"."""
 _FEW_VOTES_SCALE: Final = 2.0
 """``vote_scale`` for an output that fires at most once per pass."""
 _WINDOW_TIMESTEPS: Final = 10
