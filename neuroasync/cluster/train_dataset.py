@@ -16,6 +16,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from neuroasync.cluster.tasks import ClusterError, result_of
 from neuroasync.cluster.train_worker import TrainWorker
+from neuroasync.core.formats.atomic_write import remove_unfinished
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.formats.file_lock import lock_file
 from neuroasync.datasets.dataset import Dataset
@@ -175,12 +176,15 @@ def _absolute(path: str | os.PathLike[str]) -> str:
 
 
 def _is_locked(checkpoint: str) -> bool:
-    """Return whether a killed worker still has its checkpoints locked; remove its lock files."""
+    """Return whether a killed worker still has its checkpoints locked.
+
+    If it has not, remove what it has left beside them: locks, and what it has not finished.
+    """
     try:
         for path in (checkpoint, f"{checkpoint}.all"):
             if os.path.exists(lock := f"{path}.lock"):
                 with lock_file(lock, path, CheckpointError, "training with this checkpoint"):
-                    pass
+                    remove_unfinished(path)
     except CheckpointError:
         return True
     return False

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -143,6 +144,24 @@ def test_interrupted_training_ends_its_workers_and_can_be_resumed(cluster, tmp_p
     )  # fmt: skip
     assert 0 not in epochs
     assert found == locally(chosen)
+
+
+def test_a_training_cancelled_while_it_writes_a_checkpoint_leaves_no_file(cluster, tmp_path):
+    def write_forever():
+        os.fsync = lambda _: threading.Event().wait()
+
+    async def main():
+        options = {"checkpoint": tmp_path / "training", "meta": when_read(write_forever)}
+        training = asyncio.create_task(on(cluster, recipe(), workers=1, **options))
+        async with asyncio.timeout(60):
+            while not list(tmp_path.glob(".neuroasync-*.tmp")):
+                await asyncio.sleep(0.02)  # The worker is another process, which writes here.
+        training.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await training
+
+    asyncio.run(main())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_checkpoint_of_another_training_is_the_error_of_one_machine(cluster, tmp_path):

@@ -1,11 +1,13 @@
 """Write a file completely or not at all."""
 
+import math
 import os
 import re
 import secrets
 import stat
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,10 +17,10 @@ from neuroasync.core.formats.bounded_open import path_problem
 from neuroasync.core.formats.file_lock import try_lock
 from neuroasync.errors import NeuroasyncError
 
-__all__ = ["atomic_file", "check_replaceable"]
+__all__ = ["atomic_file", "check_replaceable", "remove_unfinished"]
 
 _TEMPORARY: Final = re.compile(r"\.neuroasync-[0-9a-f]{16}\.tmp")
-"""Names of temporary files."""
+"""Names of temporary files: a checksum of the name that the file gets, and random digits."""
 _MIN_AGE_S: Final = 60.0
 """Age in seconds from which a temporary file without a lock is removed. A writer locks its file
 immediately after it has created it."""
@@ -48,7 +50,7 @@ def atomic_file(path: str | os.PathLike[str], error: type[NeuroasyncError]) -> I
     folder = Path(name).parent
     _remove_abandoned(folder)
     try:
-        temporary = folder / f".neuroasync-{secrets.token_hex(8)}.tmp"
+        temporary = folder / f"{_prefix(name)}{secrets.token_hex(4)}.tmp"
         with _removed_on_failure(temporary), open(temporary, "xb") as file:
             # The lock shows other writers that this one is alive. Some file systems have no locks.
             with suppress(OSError):
@@ -86,6 +88,16 @@ def check_replaceable(path: str | os.PathLike[str], error: type[NeuroasyncError]
         raise error(f"{name!r}: must be a regular file, not a directory, pipe or device")
 
 
+def remove_unfinished(path: str | os.PathLike[str]) -> None:
+    """Remove the temporary files of writers of ``path`` that were killed, however young they are.
+
+    The caller makes sure that nobody writes to ``path`` at the same time. A file that cannot be
+    removed stays.
+    """
+    name = os.fspath(path)
+    _remove_abandoned(Path(name).parent, _prefix(name), min_age_s=-math.inf)
+
+
 @contextmanager
 def _removed_on_failure(temporary: Path) -> Iterator[None]:
     try:
@@ -96,23 +108,34 @@ def _removed_on_failure(temporary: Path) -> Iterator[None]:
         raise
 
 
-def _remove_abandoned(folder: Path) -> None:
-    """Remove the temporary files that killed processes have left in a folder."""
+def _prefix(path: str) -> str:
+    """Return what the names of all temporary files for a path begin with."""
+    return f".neuroasync-{zlib.crc32(os.fsencode(Path(path).name)):08x}"
+
+
+def _remove_abandoned(folder: Path, prefix: str = "", min_age_s: float = _MIN_AGE_S) -> None:
+    """Remove the temporary files that killed processes have left in a folder.
+
+    Args:
+        folder: the folder.
+        prefix: what the names of the files begin with.
+        min_age_s: age in seconds from which a file is removed.
+    """
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if _TEMPORARY.fullmatch(entry.name):
+            if entry.name.startswith(prefix) and _TEMPORARY.fullmatch(entry.name):
                 with suppress(OSError):
-                    _remove_if_abandoned(Path(entry.path))
+                    _remove_if_abandoned(Path(entry.path), min_age_s)
 
 
-def _remove_if_abandoned(temporary: Path) -> None:
+def _remove_if_abandoned(temporary: Path, min_age_s: float) -> None:
     """Remove a temporary file unless its writer may still be alive.
 
     Raises:
         OSError: the file cannot be opened, locked or removed.
     """
     status = temporary.lstat()
-    if not stat.S_ISREG(status.st_mode) or time.time() - status.st_mtime < _MIN_AGE_S:
+    if not stat.S_ISREG(status.st_mode) or time.time() - status.st_mtime < min_age_s:
         return
     if sys.platform == "win32":
         temporary.unlink()  # Windows does not remove a file that is open.

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from neuroasync.core.formats.atomic_write import atomic_file
+from neuroasync.core.formats.atomic_write import atomic_file, remove_unfinished
 from neuroasync.core.formats.file_lock import try_lock
 from neuroasync.errors import BundleError
 from tests.helpers.paths import ROOT
@@ -86,8 +86,32 @@ def test_the_file_of_a_writer_that_was_killed_is_removed(tmp_path):
     assert subprocess.run(args, check=False).returncode == -9
     (left,) = tmp_path.iterdir()
     assert write(tmp_path) == sorted([left.name, "file"])  # It is too young.
+    remove_unfinished(tmp_path / "file")  # It is for another path.
+    assert left.exists()
     os.utime(left, (time.time() - 61,) * 2)
     assert write(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("age_s", [7200, 0, -86400])
+def test_temporary_files_for_one_path_are_removed_at_any_age(tmp_path, age_s):
+    with pytest.raises(ZeroDivisionError), atomic_file(tmp_path / "file", BundleError):
+        (temporary,) = tmp_path.iterdir()
+        raise ZeroDivisionError
+    put(temporary, age_s)
+    put(tmp_path / OLD, age_s)
+    remove_unfinished(tmp_path / "file")
+    assert os.listdir(tmp_path) == [OLD]
+
+
+def test_a_temporary_file_that_its_writer_has_locked_is_left_alone(tmp_path):
+    with atomic_file(tmp_path / "file", BundleError) as file:
+        file.write(b"whole")
+        remove_unfinished(tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"whole"
+
+
+def test_a_folder_that_does_not_exist_has_nothing_to_remove(tmp_path):
+    remove_unfinished(tmp_path / "missing" / "file")
 
 
 def test_a_file_that_cannot_be_removed_does_not_stop_the_writer(tmp_path, monkeypatch):
