@@ -1,6 +1,7 @@
 """The work of a worker: it decides a chunk of samples with a network that it keeps."""
 
 import asyncio
+import gc
 import hashlib
 import pickle
 import time
@@ -57,6 +58,9 @@ class StoredNetwork:
         network = _networks.pop(self.digest, None)
         if network is None:
             network = pickle.loads(ray.get(self.reference))  # noqa: S301  # the caller's own
+            # The many objects of Ray stay, so the garbage collector need not examine them again.
+            gc.collect()
+            gc.freeze()
         _networks[self.digest] = network
         if len(_networks) > _MAX_NETWORKS:
             _networks.popitem(last=False)

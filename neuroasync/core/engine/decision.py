@@ -4,6 +4,7 @@ The label is the class with the most votes; ties go to the class that reached th
 (:func:`neuroasync.core.kernels.voting.leader`).
 """
 
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
@@ -40,11 +41,18 @@ class _Outcome(NamedTuple):
 
 
 class _DeferredFields:
-    """Fields that are computed when they are first read, because callers rarely read all."""
+    """Fields that are computed when they are first read, because callers rarely read all.
 
-    __slots__ = ("_outcome",)
+    The outcome is held in parts: with another object for each decision, Python's garbage collector
+    would take twice as long in a program that decides a data set.
+    """
 
-    _outcome: _Outcome
+    __slots__ = ("_classes", "_head", "_layout", "_wall_s")
+
+    _layout: DecisionLayout
+    _head: NDArray[np.int64]
+    _wall_s: float
+    _classes: tuple[str, ...] | None
 
     if not TYPE_CHECKING:  # type checkers report fields that do not exist
 
@@ -52,7 +60,9 @@ class _DeferredFields:
             """Compute a field that was not read before."""
             if name not in _FIELDS:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            value = _FIELDS[name](self._outcome)
+            # Calling the class of a named tuple would take three times as long.
+            parts = (self._layout, self._head, self._wall_s, self._classes)
+            value = _FIELDS[name](tuple.__new__(_Outcome, parts))
             object.__setattr__(self, name, value)
             return value
 
@@ -208,9 +218,11 @@ def decision_of(
         classes: names of the classes, or None.
     """
     decision = object.__new__(Decision)
-    # Every decision passes here; calling the class of a named tuple takes three times as long.
-    outcome = tuple.__new__(_Outcome, (layout, head.copy(), wall_s, classes))
-    object.__setattr__(decision, "_outcome", outcome)
+    setattr_ = object.__setattr__
+    setattr_(decision, "_layout", layout)
+    setattr_(decision, "_head", head.copy())
+    setattr_(decision, "_wall_s", wall_s)
+    setattr_(decision, "_classes", classes)
     return decision
 
 
@@ -233,16 +245,24 @@ class PackedDecisions:
     @classmethod
     def of(cls, decisions: Sequence[Decision]) -> Self:
         """Pack one or more decisions that :func:`decision_of` has made with the same layout."""
-        outcomes = [decision._outcome for decision in decisions]  # noqa: SLF001  # its own module
-        heads = np.stack([outcome.head for outcome in outcomes])
-        wall_s = np.array([outcome.wall_s for outcome in outcomes])
-        return cls(outcomes[0].layout, heads, wall_s, outcomes[0].classes)
+        heads = [decision._head for decision in decisions]  # noqa: SLF001  # its own module
+        wall_s = np.array([decision._wall_s for decision in decisions])  # noqa: SLF001
+        # np.stack would take twice as long.
+        return cls(decisions[0]._layout, np.array(heads), wall_s, decisions[0]._classes)  # noqa: SLF001
 
     def unpack(self) -> list[Decision]:
-        """Return the decisions."""
+        """Return the decisions. They are objects of their own."""
         layout, classes = self.layout, self.classes
         pairs = zip(self.heads, self.wall_s.tolist(), strict=True)
-        return [decision_of(layout, head, wall_s, classes) for head, wall_s in pairs]
+        # With many new objects at once, the garbage collector would examine all objects of the
+        # program several times. There is no garbage among these.
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            return [decision_of(layout, head, wall_s, classes) for head, wall_s in pairs]
+        finally:
+            if was_enabled:
+                gc.enable()
 
 
 def _passes(outcome: _Outcome) -> int:

@@ -1,5 +1,6 @@
 """A decision states its margin and its calibrated confidence, in one line and as a chart."""
 
+import gc
 import pickle
 import re
 from xml.etree import ElementTree
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import neuroasync as na
+from neuroasync.core.engine import decision as decision_module
 from neuroasync.core.engine.decision import PackedDecisions
 from neuroasync.core.formats.bundle_calibration import Calibration
 
@@ -118,3 +120,20 @@ async def test_packed_decisions_are_unpacked_as_they_were():
     fields = ("class_name", "wall_s", "calibrations", "confidence")
     for name in fields:
         assert [getattr(d, name) for d in again] == [getattr(d, name) for d in decisions]
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+async def test_unpacking_leaves_the_garbage_collector_as_it_was(monkeypatch, is_enabled):
+    async with na.Network.load("unlayered") as network:
+        packed = PackedDecisions.of(await network.decide_all(na.shipped.shipped_spikes()[:1]))
+    before = gc.isenabled()
+    try:
+        (gc.enable if is_enabled else gc.disable)()
+        packed.unpack()
+        assert gc.isenabled() is is_enabled
+        monkeypatch.setattr(decision_module, "decision_of", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            packed.unpack()
+        assert gc.isenabled() is is_enabled
+    finally:
+        (gc.enable if before else gc.disable)()
