@@ -10,11 +10,14 @@ _TARGET_S: Final = 1.0
 _GROWTH: Final = 16
 """How much larger than a measured chunk the next ones may be."""
 
+_SHRINKAGE: Final = 16
+"""How much smaller than the intended size the last chunks may be."""
+
 
 class Chunks:
     """Divides samples into consecutive chunks, by the times that earlier chunks took.
 
-    The first chunks have one sample. Towards the end chunks become smaller, down to a quarter of
+    The first chunks have one sample. Towards the end chunks become smaller, down to a sixteenth of
     the intended time, so that all workers end at about the same time.
 
     Args:
@@ -32,7 +35,7 @@ class Chunks:
         remaining = self._size - self._next
         if not remaining:
             return None
-        share = max(-(-remaining // (2 * self._workers)), self._chunk // 4, 1)
+        share = max(-(-remaining // (2 * self._workers)), self._chunk // _SHRINKAGE, 1)
         taken = range(self._next, self._next + min(self._chunk, share, remaining))
         self._next = taken.stop
         return taken
