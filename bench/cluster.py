@@ -32,7 +32,7 @@ import numpy as np
 from rich.console import Console
 
 from bench.capacity import Floats, fleet, sampled
-from bench.cluster_model import Costs, data_set_s, measure_costs, usable_cores
+from bench.cluster_model import Costs, data_set_s, measure_costs
 from bench.environment import describe
 from bench.paired_timing import Contender, Timings, quantiles, take_turns
 from bench.reference_networks import INPUTS, as_bundle, dense_stack
@@ -40,6 +40,7 @@ from bench.reference_networks import samples as reference_samples
 from bench.report import add_out_option, as_json, print_result, save
 from bench.result import CheckError, Line, Result, lines_of
 from bench.training_steps import Task
+from bench.usable_cores import usable_cores
 from neuroasync import Bundle, Decision, Network, SpikeTrains
 from neuroasync.cluster import Cluster
 from neuroasync.datasets import Dataset
@@ -87,7 +88,7 @@ class Plan:
     """
 
     seconds: float = 6.0
-    rounds: int = 3
+    rounds: int = 5
     batch_size: int = 256
     steps: int = 4
     epochs: int = 4
@@ -165,16 +166,18 @@ async def measure_decisions(plan: Plan, cluster: Cluster, workers: int, data: st
     mean_s = timings.least("threads, 1") / len(samples)
     costs = measure_costs(network, samples, decisions, int(_CHUNK_S / mean_s))
     service_s *= mean_s / service_s.mean()
-    return Decided(result, len(samples), service_s, costs, usable_cores())
+    together = usable_cores(network, distinct)
+    return Decided(result, len(samples), service_s, costs, together)
 
 
 def _beside(timings: Timings, line: Line, threads: str) -> Line:
     """Return the line of a cluster with its ratios to as many threads."""
     ratio = float(np.median(timings.ratios(line.name, threads)))
     least = timings.least(line.name) / timings.least(threads)
-    met = "met" if least <= _TARGET else "MISSED"
+    # The least time of a contender may come from the one round in which the machine was fastest.
+    met = "met" if ratio <= _TARGET else "MISSED"
     figures = line.figures | {"to threads": ratio, "min to threads": least}
-    return replace(line, figures=figures, target=f"{met} (min to threads <= {_TARGET:g})")
+    return replace(line, figures=figures, target=f"{met} (to threads <= {_TARGET:g})")
 
 
 async def _repeats(network: Network, samples: SpikeTrains, seconds: float) -> int:

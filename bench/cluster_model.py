@@ -9,8 +9,6 @@ The parameters are measured one at a time, each while nothing else runs.
 """
 
 import statistics
-import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -24,19 +22,11 @@ from neuroasync.cluster.chunks import Chunks
 from neuroasync.cluster.packed_samples import PackedSamples
 from neuroasync.cluster.tasks import TASKS_PER_CPU, submit
 from neuroasync.cluster.worker import StoredNetwork, decide_chunk
-from neuroasync.core.cpu import cores
 from neuroasync.core.engine.decision import PackedDecisions
 
-__all__ = ["Costs", "data_set_s", "measure_costs", "usable_cores"]
+__all__ = ["Costs", "data_set_s", "measure_costs"]
 
 _REPEATS: Final = 5
-_COUNT: Final = """
-import time
-count, end = 0, time.perf_counter() + 0.4
-while time.perf_counter() < end:
-    count += 1
-print(count)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,25 +74,6 @@ def measure_costs(
         _median_s(send) / size,
         _median_s(packed.unpack) / size,
     )
-
-
-def usable_cores() -> float:
-    """Return how much more processes on all cores get done than a single one, at least 1.
-
-    Other programs may also use the machine, and virtual cores may share a physical one.
-    """
-    together = cores()
-    ratios = [_counted(together) / _counted(1) for _ in range(_REPEATS)]
-    return max(1.0, statistics.median(ratios))
-
-
-def _counted(processes: int) -> int:
-    """Return how far so many processes count together in a fraction of a second."""
-    command = [sys.executable, "-c", _COUNT]
-    running = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)
-    ]
-    return sum(int(process.communicate()[0]) for process in running)
 
 
 def _median_s(function: Any) -> float:
