@@ -1,6 +1,5 @@
 """Decisions on the rows of a Ray dataset, which may be larger than the memory of any machine."""
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.cluster.worker import StoredNetwork
+from neuroasync.core.blocking import run_blocking
 from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.run_settings import check_seed
@@ -97,7 +97,7 @@ class BatchDecider:
             raise EventsError(
                 f"the batch has a column {taken[0]}, which the decisions would overwrite; rename it"
             )
-        decisions = asyncio.run(self._decide(batch))
+        decisions = run_blocking(self._decide(batch))
         labels = [-1 if d.label is None else d.label for d in decisions]
         votes = np.array([d.votes for d in decisions], np.int64)
         return {

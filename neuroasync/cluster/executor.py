@@ -12,6 +12,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from neuroasync.cluster.cluster import Cluster
 from neuroasync.cluster.tasks import TASKS_PER_CPU, cancel, result_of, submit
+from neuroasync.core.blocking import close_runner, run_blocking
 
 __all__ = ["ClusterExecutor"]
 
@@ -40,7 +41,7 @@ class ClusterExecutor:
         _ = cluster.cpus  # raises ClosedError unless the cluster is connected
         self._cluster = cluster
         self._board = _start_board()
-        self._runner = asyncio.Runner()
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         self._running: dict[asyncio.Task[Any], tuple[str, Any]] = {}
 
     @property
@@ -77,14 +78,14 @@ class ClusterExecutor:
             ClusterError: Ray could not run a task, even after retries.
             Exception: the exception of a task, unchanged. Results of other tasks come first.
         """
-        return self._runner.run(self._wait(on_progress))
+        return run_blocking(self._wait(on_progress), self._runner)
 
     def close(self) -> None:
         """End all tasks that are still running, together with their worker processes."""
         try:
-            self._runner.run(self._end())
+            run_blocking(self._end(), self._runner)
         finally:
-            self._runner.close()
+            close_runner(self._runner)
 
     async def _wait(self, on_progress: _OnProgress) -> tuple[str, Any]:
         while True:

@@ -123,6 +123,13 @@ def test_decisions_depend_on_the_number_and_not_on_the_place(cluster):
         assert plain({name: found[name][at] for name in names}, names) == expected[k]
 
 
+async def test_a_batch_is_decided_in_a_running_loop_as_in_a_notebook(cluster):
+    decide = BatchDecider(na.Network(BUNDLE))
+    batch = batch_of(rows_of(samples(3)))
+    alone = await asyncio.to_thread(decide, batch)
+    assert decide(batch)["votes"].tolist() == alone["votes"].tolist()
+
+
 def test_a_batch_without_rows_has_all_columns(cluster):
     found = BatchDecider(na.Network(BUNDLE))(batch_of([]))
     assert found["votes"].shape == (0, 4)

@@ -57,6 +57,13 @@ def test_a_study_on_a_cluster_writes_the_bytes_of_one_machine(study, expected, c
     assert max(shares) > 0.5
 
 
+async def test_a_study_runs_in_a_running_loop_as_in_a_notebook(study, expected, cluster, tmp_path):
+    run_study(study, tmp_path / "cluster", cluster=cluster)
+    assert results_of(tmp_path / "cluster") == expected
+    run_study(study, tmp_path / "alone")
+    assert results_of(tmp_path / "alone") == expected
+
+
 def test_a_study_continues_on_a_cluster_and_then_on_one_machine(study, expected, cluster, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(KillError):

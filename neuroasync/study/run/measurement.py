@@ -1,6 +1,5 @@
 """Measurement of a trained network on held-out samples, in every mode with every stop rule."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -8,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync.core.blocking import run_blocking
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.recording.recording import Recording
@@ -87,7 +87,7 @@ def measure(subject: Subject, samples: SeedSamples, on_mode: Callable[[int], Non
         StudyError: Two engines disagree, or a rule stops a sample elsewhere than computed.
         LimitError: A pass did not end, or the samples do not fit into a recording.
     """
-    return asyncio.run(_measure(subject, samples, on_mode))
+    return run_blocking(_measure(subject, samples, on_mode))
 
 
 async def _measure(

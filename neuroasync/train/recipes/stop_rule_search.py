@@ -4,12 +4,12 @@ The runtime runs the validation samples once, to the end, and records them. Ever
 then evaluated on that recording.
 """
 
-import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from neuroasync.core.blocking import run_blocking
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, Scalar
 from neuroasync.core.recording.recording import Recording
@@ -52,7 +52,7 @@ def with_stop_rules(bundle: Bundle, validation: SpikeTrains, seed: int, loss: fl
     if model.decides_by_potential:
         return replace(bundle, meta={**bundle.meta, "until": "quiet"})
     samples = validation[:_MAX_SAMPLES].before(bundle.duration_us)  # as in training
-    recording = asyncio.run(_record(bundle, samples, seed))
+    recording = run_blocking(_record(bundle, samples, seed))
     chosen = choose_until(recording, loss)
     entries: dict[str, Scalar] = {
         "until": chosen.rule,

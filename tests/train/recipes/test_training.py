@@ -1,5 +1,6 @@
 """Training by recipe: the meta of the bundle describes data, recipe and stop rule."""
 
+import asyncio
 from dataclasses import replace
 
 import numpy as np
@@ -81,6 +82,14 @@ def test_a_bundle_trained_on_user_data_describes_its_origin():
     assert meta["topology"] == RECIPES_OF_USER["layered"].topology
     assert "coding" not in meta
     assert "dataset_credit" not in meta
+
+
+async def test_training_in_a_running_loop_as_in_a_notebook_gives_the_same_bundle():
+    dataset = user_dataset("mine.npz", some(20), timestep_us=1000, classes=2)
+    recipe = short(RECIPES_OF_USER["layered"])
+    bundle = train_dataset(dataset, recipe, name="layered")
+    alone = await asyncio.to_thread(train_dataset, dataset, recipe, name="layered")
+    assert dump_bundle(bundle) == dump_bundle(alone)
 
 
 def test_a_bundle_trained_on_images_describes_their_coding():
