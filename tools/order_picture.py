@@ -14,12 +14,14 @@ from matplotlib.axes import Axes
 from neuroasync import Network
 from neuroasync.core.formats.orders.run_modes import mode_text, parse_run_modes
 from neuroasync.metrics import order_dependence, summarise
-from neuroasync.metrics.orders.mode_comparison import ALL_MODES
 from neuroasync.metrics.orders.mode_runs import run_options
 from neuroasync.plot.canvas import COLOURS, MARKERS, new_figure
 from neuroasync.shipped import shipped_bundle, shipped_spikes
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "docs" / "assets"
+MODES: Final = "layer-sync F=8; random,momentum,fifo F=1,8 prioritised,queued"
+"""All run modes. F and the input mode do not change what a whole run under layer-sync decides."""
+
 OWN_MODES: Final = {
     "layered-paper": "layer-sync F=8",
     "layered": "layer-sync F=8",
@@ -41,7 +43,7 @@ class Run(NamedTuple):
 async def runs_of(name: str) -> list[Run]:
     """Run a network in all modes."""
     bundle, samples, runs = shipped_bundle(name), shipped_spikes(), []
-    for mode in parse_run_modes(ALL_MODES).modes:
+    for mode in parse_run_modes(MODES).modes:
         async with Network(bundle, until="quiet", **run_options(mode)) as network:
             recorder = network.recorder()
             decisions = await network.decide_all(samples, recorder=recorder)
