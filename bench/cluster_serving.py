@@ -25,7 +25,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -112,6 +112,18 @@ async def _compare(
     ]
 
 
+async def _run_clients(
+    cluster: ServingCluster,
+    spikes: SpikeTrains,
+    during: Callable[[list[ServingClient]], Awaitable[None]],
+    *,
+    chunks: int = 4,
+) -> list[ServingClient]:
+    """Run clients of the cluster; see :func:`bench.serving_clients.run_clients`."""
+    address, network = f"127.0.0.1:{cluster.port}", Network.load("unlayered")
+    return await run_clients(_CONNECTIONS, address, network, spikes, during, chunks=chunks)
+
+
 async def _load(cluster: ServingCluster, spikes: SpikeTrains) -> Line:
     """Send samples without a break, and return the CPU time that each process takes for one."""
     roles = {
@@ -132,7 +144,7 @@ async def _load(cluster: ServingCluster, spikes: SpikeTrains) -> Line:
             used_ms[f"{role}_cpu_ms"] = 1e3 * (sum(map(_cpu_s, found)) - before[role]) / count
         used_ms["samples_per_s"] = count / (time.monotonic() - began_s)
 
-    await run_clients(_CONNECTIONS, cluster.port, spikes, load, chunks=1)
+    await _run_clients(cluster, spikes, load, chunks=1)
     return Line(f"{_CONNECTIONS} connections", None, figures=used_ms)
 
 
@@ -162,7 +174,7 @@ async def _kill_replicas(cluster: ServingCluster, spikes: SpikeTrains, kills: in
             await cluster.until_replicas(2)
             restored_s.append(time.monotonic() - killed_s)
 
-    clients = await run_clients(_CONNECTIONS, cluster.port, spikes, kill)
+    clients = await _run_clients(cluster, spikes, kill)
     figures = _figures(clients) | {"kills": kills, "restored_s_max": max(restored_s)}
     return Line("time to recover from a kill", quantiles(recovery_ms), figures=figures)
 
@@ -184,7 +196,7 @@ async def _autoscale(cluster: ServingCluster, spikes: SpikeTrains) -> Line:
         times_s["down_s"] = time.monotonic() - began_s
         await asyncio.sleep(2)
 
-    clients = await run_clients(_CONNECTIONS, cluster.port, spikes, scale)
+    clients = await _run_clients(cluster, spikes, scale)
     return Line("autoscaling from 2 to 3 to 1", None, figures=_figures(clients) | times_s)
 
 
@@ -200,7 +212,7 @@ async def _lose_nodes(cluster: ServingCluster, spikes: SpikeTrains) -> Line:
 
     await asyncio.to_thread(cluster.deploy, 2, 2)
     await cluster.until_replicas(2)
-    clients = await run_clients(_CONNECTIONS, cluster.port, spikes, lose)
+    clients = await _run_clients(cluster, spikes, lose)
     return Line("a node is killed, another drained", None, figures=_figures(clients))
 
 

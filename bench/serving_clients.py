@@ -54,9 +54,9 @@ class ServingClient:
             await asyncio.sleep(0.01)
         return self.answered_s[count]
 
-    async def run(self, port: int, spikes: SpikeTrains) -> None:
+    async def run(self, address: str, spikes: SpikeTrains) -> None:
         """Send samples until the end is requested, then listen for answers that are too many."""
-        url = f"ws://127.0.0.1:{port}/stream?seed={self.number}"
+        url = f"ws://{address}/stream?seed={self.number}"
         async with websockets.connect(url, ping_interval=None) as client:
             while not self.is_ending:
                 train = spikes[self.sent % len(spikes)]
@@ -90,7 +90,8 @@ class ServingClient:
 
 async def run_clients(
     count: int,
-    port: int,
+    address: str,
+    network: Network,
     spikes: SpikeTrains,
     during: Callable[[list[ServingClient]], Awaitable[None]],
     *,
@@ -100,7 +101,8 @@ async def run_clients(
 
     Args:
         count: number of clients.
-        port: port of the server.
+        address: host and port of the server.
+        network: the network that is served, which must not be open.
         spikes: the samples.
         during: what happens meanwhile.
         chunks: number of chunks of the samples of every other client.
@@ -112,13 +114,13 @@ async def run_clients(
     try:
         async with asyncio.timeout(_TIMEOUT_S), asyncio.TaskGroup() as tasks:
             for client in clients:
-                tasks.create_task(client.run(port, spikes))
+                tasks.create_task(client.run(address, spikes))
             await during(clients)
             for client in clients:
                 client.is_ending = True
     except* (CheckError, TimeoutError, websockets.ConnectionClosed) as errors:
         raise CheckError("; ".join(map(repr, errors.exceptions))) from None
-    async with Network.load("unlayered") as network:
+    async with network:
         for client in clients:
             await client.check(network, spikes)
     return clients

@@ -4,7 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from neuroasync import LI, LIF, Bundle, Dense, Model, PolicySpec, Population, SpikeTrain
+from neuroasync import (
+    LI,
+    LIF,
+    Bundle,
+    Dense,
+    Model,
+    PolicySpec,
+    Population,
+    SpikeTrain,
+    SpikeTrains,
+)
 from neuroasync.encoders import uniforms
 
 
@@ -39,6 +49,11 @@ def sample(events=60, inputs=12, duration_us=8000, seed=7) -> SpikeTrain:
     """Return a spike train with times and indices that are computed from the seed."""
     t_us = np.sort((uniforms(seed, events) * duration_us).astype(np.int64))
     return SpikeTrain(t_us, (uniforms(seed + 1, events) * inputs).astype(np.int64))
+
+
+def samples(count: int) -> SpikeTrains:
+    """Return so many spike trains of :func:`sample`, with the seeds 0, 1, 2 and so on."""
+    return SpikeTrains.from_trains([sample(seed=k) for k in range(count)], (12,))
 
 
 def loop() -> Bundle:

@@ -14,17 +14,17 @@ import websockets
 import yaml
 from ray import serve
 
+from bench.serving_clients import as_message, run_clients
 from neuroasync import Network, write_bundle
 from tests.helpers.asgi_client import split
-from tests.helpers.deployment_clients import BUNDLE, as_json, check_answers_during
 from tests.helpers.mixed_samples import read_answer
 from tests.helpers.paths import ROOT
-from tests.helpers.small_networks import chain, sample
+from tests.helpers.small_networks import chain, sample, samples
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
 
 APP = "digits"
-BUNDLES = {"first": BUNDLE, "second": chain(seed=9)}
+BUNDLES = {"first": chain(), "second": chain(seed=9)}
 
 
 class Deployed:
@@ -97,14 +97,14 @@ async def test_bundle_is_served_over_http_and_a_websocket(deployed):
     async with Network(deployed.bundle) as network:
         decisions = await network.decide_all([sample(seed=1), sample(seed=2)], seed=5)
     async with httpx.AsyncClient(base_url=f"http://{deployed.address}", timeout=60) as http:
-        answer = await http.post("/decide?seed=5", content=as_json(sample(seed=1), True))
+        answer = await http.post("/decide?seed=5", content=as_message(sample(seed=1), True))
         assert answer.json()["votes"] == decisions[0].votes.tolist()
         assert list((await http.get("/about")).json()["networks"]) == ["digits"]
     async with websockets.connect(f"ws://{deployed.address}/stream?seed=5") as client:
         for number in (1, 2):
             first, last = split(sample(seed=number), (20,))
-            await client.send(as_json(first, False))
-            await client.send(as_json(last, True))
+            await client.send(as_message(first, False))
+            await client.send(as_message(last, True))
         votes = [read_answer(await client.recv())["votes"] for _ in range(2)]
     assert votes == [decision.votes.tolist() for decision in decisions]
 
@@ -120,7 +120,7 @@ async def test_no_answer_is_lost_or_sent_twice_when_a_changed_config_scales(depl
                 await asyncio.sleep(0.01)
 
     await deployed.until_it_runs()
-    await check_answers_during(change, deployed.address, deployed.bundle)
+    await run_clients(6, deployed.address, Network(deployed.bundle), samples(64), change)
 
 
 async def answers_until_the_end(address, number):
@@ -129,7 +129,7 @@ async def answers_until_the_end(address, number):
 
     async def send(client):
         for k in range(100_000):
-            await client.send(as_json(sample(seed=k), True))
+            await client.send(as_message(sample(seed=k), True))
             while k - len(answers) > 2 and client.close_code is None:
                 await asyncio.sleep(0.002)
 
@@ -167,7 +167,7 @@ async def test_accepted_samples_are_answered_before_another_bundle_replaces_thei
     async with Network(deployed.bundle) as network:
         (decision,) = await network.decide_all([sample(seed=1)], seed=5)
     async with httpx.AsyncClient(base_url=f"http://{deployed.address}", timeout=60) as http:
-        answer = await http.post("/decide?seed=5", content=as_json(sample(seed=1), True))
+        answer = await http.post("/decide?seed=5", content=as_message(sample(seed=1), True))
     assert answer.json()["votes"] == decision.votes.tolist()
     assert answer.json()["votes"] != expected[1].votes.tolist()
 

@@ -12,19 +12,20 @@ import pytest
 import websockets
 from ray import serve
 
+from bench.serving_clients import as_message, run_clients
 from bench.worker_processes import pids_titled
 from neuroasync import BundleError, Network
 from neuroasync.cluster.serving import deployment
 from neuroasync.serve import ServerLimits, create_app
 from tests.helpers.asgi_client import connect, http_client
-from tests.helpers.deployment_clients import BUNDLE, as_json, check_answers_during
 from tests.helpers.mixed_samples import collect_answers, mixed_messages, read_answer
-from tests.helpers.small_networks import sample
+from tests.helpers.small_networks import chain, sample, samples
 
 # Once is enough: neither the gateway nor the replicas run in the loop of the test.
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
 
 APP = "small"
+BUNDLE = chain()
 QUERY = "seed=5&policy=momentum&group_size=3"
 LIMITS = ServerLimits(max_message_bytes=10_000)
 
@@ -92,15 +93,15 @@ async def test_answers_over_a_websocket_are_those_of_one_process(address, local)
 @pytest.mark.parametrize(
     ("query", "content", "headers"),
     [
-        (QUERY, as_json(sample(seed=1), True), {}),
-        ("network=small", as_json(sample(seed=2), True), {"Content-Type": "application/json"}),
+        (QUERY, as_message(sample(seed=1), True), {}),
+        ("network=small", as_message(sample(seed=2), True), {"Content-Type": "application/json"}),
         (QUERY, '{"t_us": [0], "index": [99]}', {}),
         (QUERY, "nonsense", {}),
-        ("until=soon", as_json(sample(), True), {}),
-        ("network=large", as_json(sample(), True), {}),
+        ("until=soon", as_message(sample(), True), {}),
+        ("network=large", as_message(sample(), True), {}),
         ("", "[" * 10_001, {}),
         ("", "", {"Content-Type": "text/plain"}),
-        ("", as_json(sample(), True), {"Origin": "https://example.com"}),
+        ("", as_message(sample(), True), {"Origin": "https://example.com"}),
     ],
 )
 async def test_answers_over_http_are_those_of_one_process(address, local, query, content, headers):
@@ -161,4 +162,4 @@ async def test_no_answer_is_lost_or_sent_twice_when_replicas_are_killed(address)
                 while client.sent < count + 2:
                     await asyncio.sleep(0.01)
 
-    await check_answers_during(kill, address)
+    await run_clients(6, address, Network(BUNDLE), samples(64), kill)
