@@ -145,4 +145,8 @@ class ServingCluster:
     def _run(self, program: str, *arguments: str) -> None:
         environment = os.environ | {"RAY_API_SERVER_ADDRESS": self._dashboard}
         command = [str(Path(sys.executable).with_name(program)), *arguments]
-        subprocess.run(command, env=environment, capture_output=True, check=True)
+        ended = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False
+        )
+        if ended.returncode:
+            raise CheckError(f"{program} {arguments[0]}: {ended.stdout}{ended.stderr}")
