@@ -9,7 +9,7 @@ from neuroasync import PendingSpikes
 from neuroasync.metrics import stop_points
 from neuroasync.shipped import shipped_bundle, shipped_spikes
 from neuroasync.train.recipes.stop_rule_search import choose_until
-from tools.learned_orders.__main__ import PAGE, TITLES, page_with
+from tools.learned_orders.__main__ import PAGE, TITLES, page_with, rounds_at_loss, share_at_loss
 from tools.learned_orders.priority import LearnedPriority, features
 from tools.learned_orders.search import Frontier, evolve, policy_of, record, rounds_at
 from tools.learned_orders.stops import Moments, built_in, free_leads, logistic, quiet
@@ -100,16 +100,29 @@ def test_free_leads_take_at_most_the_rounds_of_the_best_constant_lead(moments):
 
 
 def test_page_has_the_tables_that_the_tool_fills():
-    order = dict.fromkeys(
-        ("accuracy", "rounds", "spikes", "before the last pass", "rounds at equal accuracy"), 0.5
-    )
-    rule = dict.fromkeys(
-        ("accuracy", "rounds", "spikes", "split change", "split rounds", "split spikes"), 0.5
-    )
+    order = {
+        "accuracy": 0.9, "rounds": 8.0, "spikes": 40.0, "before the last pass": 6.0,
+        "rounds at equal accuracy": 5.0,
+    }  # fmt: skip
+    rule = {
+        "held out": {"accuracy": 0.9, "rounds": 8.0, "spikes": 40.0},
+        "halves": [{"lost": lost, "rounds": 9 - 300 * lost} for lost in (0.0, 0.01, 0.02)],
+    }
     result = {
-        "orders": {"random": order, "searched": order, "layered": order},
+        "orders": {"random": order, "searched": order, "layered": order | {"rounds": 16.0}},
+        "trained": {"random": 4.0, "searched": 3.0},
         "stops": {"layered, layer-sync": {"built-in": rule, "free leads": rule}},
     }
     page = page_with(PAGE.read_text("utf-8"), {case: [result, result] for case in TITLES})
-    assert page.count("| MNIST, searched | 50.0 ± 0.0 |") == 1
-    assert page.count("| MNIST, layered, layer-sync, free leads |") == 1
+    assert "| MNIST | 8.0 ± 0.0 | 6.0 ± 0.0 | 75 |" in page
+    assert "| MNIST, searched | 90.0 ± 0.0 | +0.0 ± 0.0 | 8.0 ± 0.0 | 50 |" in page
+    assert "| MNIST, searched | 75.0 ± 0.0 | 100.0 ± 0.0 | 5.0 ± 0.0 |" in page
+    assert "| MNIST, layered, layer-sync, free leads | 90.0 ± 0.0 | 8.0 ± 0.0 |" in page
+
+
+def test_rounds_at_a_loss_lie_between_the_nominal_losses():
+    halves = [{"lost": lost, "rounds": 8 * 2 ** (-100 * lost)} for lost in (0.0, 0.005, 0.02)]
+    assert rounds_at_loss([halves, halves]) == pytest.approx(4)
+    doubled = [each | {"rounds": 2 * each["rounds"]} for each in halves]
+    share = share_at_loss([doubled, doubled], [halves, halves])
+    assert (share.value, share.error) == pytest.approx((2, 0))

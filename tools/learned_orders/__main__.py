@@ -33,6 +33,8 @@ TITLES: Final = {
 SEEDS: Final = (0, 1, 2)
 Results = Sequence[Mapping[str, Any]]
 """The results of the seeds of a case."""
+Halves = Sequence[Mapping[str, float]]
+"""What a rule loses and takes on random halves, for each nominal loss."""
 
 
 def orders(title: str, results: Results) -> Rows:
@@ -80,16 +82,15 @@ def stops(title: str, results: Results) -> Rows:
         for rule in rules:
             values = [r["stops"][network] for r in results]
             held = [value[rule]["held out"] for value in values]
-            at_equal_loss = [rounds_at_loss(value[rule]["halves"]) for value in values]
-            usual = [rounds_at_loss(value["built-in"]["halves"]) for value in values]
-            shares = (one / other for one, other in zip(at_equal_loss, usual, strict=True))
+            each, usual = ([value[name]["halves"] for value in values]
+                           for name in (rule, "built-in"))  # fmt: skip
             yield [
                 f"{title}, {network}, {rule}",
-                percent(Mean.of(each["accuracy"] for each in held)),
-                counted(Mean.of(each["rounds"] for each in held)),
-                counted(Mean.of(each["spikes"] for each in held)),
-                counted(Mean.of(at_equal_loss)),
-                percent(Mean.of(shares)),
+                percent(Mean.of(outcome["accuracy"] for outcome in held)),
+                counted(Mean.of(outcome["rounds"] for outcome in held)),
+                counted(Mean.of(outcome["spikes"] for outcome in held)),
+                f"{rounds_at_loss(each):.1f}",
+                percent(share_at_loss(each, usual)),
             ]
 
 
@@ -98,11 +99,29 @@ def ratio(part: Sequence[float], whole: Sequence[float]) -> str:
     return f"{100 * sum(part) / sum(whole):.0f}"
 
 
-def rounds_at_loss(halves: Sequence[Mapping[str, float]]) -> float:
-    """Return the rounds at an actual loss of one point, between the nominal losses."""
-    lost, rounds = np.array([[each["lost"], each["rounds"]] for each in halves]).T
+def rounds_at_loss(seeds: Sequence[Halves]) -> float:
+    """Return the rounds at an actual loss of one point, between the nominal losses.
+
+    The curve is that of the means over the seeds.
+    """
+    points = [[[each["lost"], each["rounds"]] for each in halves] for halves in seeds]
+    lost, rounds = np.mean(points, axis=0).T
     slope, offset = np.polyfit(lost, np.log(rounds), 1)
     return float(np.exp(offset + slope * ONE_POINT))
+
+
+def share_at_loss(seeds: Sequence[Halves], usual: Sequence[Halves]) -> Mean:
+    """Return the rounds relative to those of other rules, with the jackknife's standard error."""
+    share = rounds_at_loss(seeds) / rounds_at_loss(usual)
+    n = len(seeds)
+    if n < 2:
+        return Mean(share, None)
+    rest = [[k for k in range(n) if k != left_out] for left_out in range(n)]
+    without = np.array([
+        rounds_at_loss([seeds[k] for k in kept]) / rounds_at_loss([usual[k] for k in kept])
+        for kept in rest
+    ])  # fmt: skip
+    return Mean(share, float(np.sqrt((n - 1) * without.var())))
 
 
 TABLES: Final[Mapping[str, Callable[[str, Results], Rows]]] = {
@@ -129,7 +148,7 @@ def main() -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="folder of the results")
     parser.add_argument("--data", required=True, metavar="DIR", help="folder of the data sets")
     parser.add_argument("--cases", nargs="+", choices=TITLES, default=list(TITLES))
-    parser.add_argument("--samples", type=int, default=400, help="samples of the search")
+    parser.add_argument("--samples", type=int, default=300, help="samples of the search")
     parser.add_argument("--generations", type=int, default=8, help="generations of the search")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)

@@ -60,11 +60,11 @@ def read_subject(study: Path, case: str, training: str, seed: int, data: str) ->
     """Read a network of a study, and the samples of its seed."""
     bundle = read_bundle(study / "bundles" / f"{case}-{training}-{seed}.nab")
     dataset = StudySamples(CASES[case], data).of_seed(seed).dataset
-    parts = [
+    train, validation, test = (
         part.before(bundle.duration_us)
         for part in (dataset.train, dataset.validation, dataset.test)
-    ]
-    return Subject(bundle, *parts, seed)
+    )
+    return Subject(bundle, train, validation, test, seed)
 
 
 def measure(
@@ -120,8 +120,6 @@ def learn(subject: Subject, searched: int, generations: int) -> Learned:
     by_gradient = np.zeros(rows.shape[0] + 3)
     # The first feature is the fall of the loss. Spikes of the output reach no neuron.
     by_gradient[[0, last]] = 1, -10
-    only_output_last = by_gradient.copy()
-    only_output_last[0] = 0
     # Other samples than those that the features were computed from, if there are enough.
     others = subject.train[_FEATURE_SAMPLES : _FEATURE_SAMPLES + searched]
     samples = others if len(others) == searched else subject.train[:searched]
@@ -132,7 +130,11 @@ def learn(subject: Subject, searched: int, generations: int) -> Learned:
         return rounds_of(record(subject.bundle, samples, policy, subject.seed), accuracy)
 
     found, _ = evolve(cost, by_gradient, generations, subject.seed)
-    orders = {"output last": only_output_last, "by gradient": by_gradient, "searched": found}
+    orders = {
+        "by number": np.zeros(by_gradient.size),  # ties go to the lower neuron
+        "by gradient": by_gradient,
+        "searched": found,
+    }
     trained = {
         name: rounds_of(record(subject.bundle, samples, policy, subject.seed), accuracy)
         for name, policy in BUILT_IN.items()
