@@ -70,19 +70,27 @@ def read_subject(study: Path, case: str, training: str, seed: int, data: str) ->
 def measure(
     study: Path, case: str, seed: int, data: str, *, searched: int, generations: int
 ) -> dict[str, Any]:
-    """Measure the orders and the stop rules of a data set and seed."""
+    """Measure the orders and the stop rules of a data set and seed.
+
+    Args:
+        study: Output folder of the study.
+        case: Name of the data set's case.
+        seed: Seed of the study.
+        data: Folder of the data sets.
+        searched: Number of samples on which candidates of the search run; with 0, nothing is
+            learned.
+        generations: Number of generations of the search.
+    """
     subject = read_subject(study, case, TRAINING, seed, data)
     layered = read_subject(study, case, "layered", seed, data)
-    learned = learn(subject, searched, generations)
+    learned = learn(subject, searched, generations) if searched else unlearned(subject)
     policies: dict[str, str | Policy] = {**BUILT_IN, **learned.policies}
     recordings = {name: subject.recordings(policy) for name, policy in policies.items()}
     baseline = layered.recordings("layer-sync")
+    stops = {"layered, layer-sync": baseline, "unlayered-any, random": recordings["random"]}
     return {
         "orders": _orders(recordings) | {"layered": _order(baseline)},
-        "stops": {
-            "layered, layer-sync": _stops(baseline),
-            "unlayered-any, random": _stops(recordings["random"]),
-        },
+        "stops": {name: _stops(parts) for name, parts in stops.items()} if searched else {},
         "weights": learned.weights.tolist(),
         "trained": learned.trained,
     }
@@ -101,6 +109,12 @@ class Learned(NamedTuple):
     policies: dict[str, LearnedPriority]
     weights: Floats
     trained: dict[str, float]
+
+
+def unlearned(subject: Subject) -> Learned:
+    """Return the order without parameters alone; ties go to the lower neuron."""
+    by_number = LearnedPriority(np.zeros(subject.bundle.model.size), np.zeros(3))
+    return Learned({"by number": by_number}, np.zeros(0), {})
 
 
 def learn(subject: Subject, searched: int, generations: int) -> Learned:
@@ -130,17 +144,15 @@ def learn(subject: Subject, searched: int, generations: int) -> Learned:
         return rounds_of(record(subject.bundle, samples, policy, subject.seed), accuracy)
 
     found, _ = evolve(cost, by_gradient, generations, subject.seed)
-    orders = {
-        "by number": np.zeros(by_gradient.size),  # ties go to the lower neuron
-        "by gradient": by_gradient,
-        "searched": found,
+    policies = unlearned(subject).policies | {
+        "by gradient": policy_of(by_gradient, rows),
+        "searched": policy_of(found, rows),
     }
+    orders: dict[str, str | Policy] = {**BUILT_IN, **policies}
     trained = {
         name: rounds_of(record(subject.bundle, samples, policy, subject.seed), accuracy)
-        for name, policy in BUILT_IN.items()
+        for name, policy in orders.items()
     }
-    trained |= {name: cost(weights) for name, weights in orders.items()}
-    policies = {name: policy_of(weights, rows) for name, weights in orders.items()}
     return Learned(policies, found, trained)
 
 

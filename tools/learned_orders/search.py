@@ -73,7 +73,7 @@ def rounds_at(frontier: Frontier, accuracy: float) -> float:
         hull.append((x, y))
     rounds, accuracies = zip(*hull, strict=True)
     missing = max(accuracy - accuracies[-1], 0.0)
-    return float(np.interp(accuracy, accuracies, rounds)) + _PENALTY * missing
+    return float(np.interp(accuracy, accuracies, rounds) + _PENALTY * missing)
 
 
 def _is_below(
