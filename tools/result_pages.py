@@ -60,9 +60,19 @@ def with_tables(
         ValueError: The page lacks a table.
     """
     for name, rows in tables.items():
-        lines = "".join(f"| {' | '.join(row)} |\n" for case in cases for row in rows(case))
-        pattern = rf"(<!-- study: {name} -->\n\n\|[^\n]*\n\|[^\n]*\n)(\|[^\n]*\n)*"
-        page, found = re.subn(pattern, lambda match, lines=lines: match[1] + lines, page)
-        if found != 1:
-            raise ValueError(f"the page must have one table {name!r}, has {found}")
+        page = with_rows(page, name, (row for case in cases for row in rows(case)))
+    return page
+
+
+def with_rows(page: str, name: str, rows: Iterable[Sequence[str]]) -> str:
+    """Return the page with new rows in one of its tables; its headings stay.
+
+    Raises:
+        ValueError: The page lacks the table.
+    """
+    lines = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    pattern = rf"(<!-- study: {name} -->\n\n\|[^\n]*\n\|[^\n]*\n)(\|[^\n]*\n)*"
+    page, found = re.subn(pattern, lambda match: match[1] + lines, page)
+    if found != 1:
+        raise ValueError(f"the page must have one table {name!r}, has {found}")
     return page
