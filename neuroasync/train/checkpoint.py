@@ -11,7 +11,9 @@
               "history": {"loss", "accuracy", "spikes", "validation_accuracy",
                           "validation_spikes", "seconds", "penalty": f64[epochs],
                           "population_spikes": f64[epochs, populations]},
-              "best": f32[parameters], those of the best epoch; with ``keep="best"`` only}
+              "best": f32[parameters], those of the best epoch; with ``keep="best"`` only,
+              "mode_errors": f64[run modes], moving averages of their errors, -1 before the first;
+                  with ``mode_focus`` only}
 
 Older files have neither ``penalty`` nor ``population_spikes``.
 
@@ -38,6 +40,7 @@ from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.formats.envelope import Envelope
 from neuroasync.core.formats.field_checks import array_map, as_array, as_map
 from neuroasync.core.formats.file_kind import FileKind, file_kind, wrong_kind
+from neuroasync.core.formats.orders.run_modes import parse_run_modes
 from neuroasync.core.formats.strict_msgpack import decode
 from neuroasync.core.model.checks import must_be
 from neuroasync.core.model.model import Model
@@ -50,6 +53,7 @@ from neuroasync.train.parallel.exchange import Exchange, broadcast_bytes
 __all__ = ["CheckpointError", "TrainingState", "fingerprint", "load_checkpoint", "save_checkpoint"]
 
 _KEYS: Final = ("config", "start", "parameters", "mean", "square", "history")
+_OPTIONAL: Final = ("best", "mode_errors")
 _COLUMNS: Final = (
     "loss", "accuracy", "spikes", "validation_accuracy", "validation_spikes", "seconds",
 )  # fmt: skip
@@ -74,6 +78,8 @@ class TrainingState:
         mean, square: f32[parameters], Adam's running means of the gradients and of their squares.
         history: One result per epoch.
         best: f32[parameters], those of the best epoch, if there is one.
+        mode_errors: f64[run modes], moving averages of their errors, -1 before the first; None
+            without ``mode_focus``.
     """
 
     parameters: NDArray[np.float32]
@@ -81,6 +87,7 @@ class TrainingState:
     square: NDArray[np.float32]
     history: tuple[EpochResult, ...]
     best: NDArray[np.float32] | None = None
+    mode_errors: NDArray[np.float64] | None = None
 
 
 def fingerprint(model: Model, train: SpikeTrains, validation: SpikeTrains | None) -> bytes:
@@ -120,6 +127,8 @@ def save_checkpoint(
     }
     if state.best is not None:
         arrays["best"] = array_map(state.best, "<f4")
+    if state.mode_errors is not None:
+        arrays["mode_errors"] = array_map(state.mode_errors, "<f8")
     if 4 * state.parameters.nbytes > _MAX_BYTES:
         raise CheckpointError(
             f"{os.fspath(path)!r}: cannot be written, because the network has "
@@ -155,7 +164,7 @@ def load_checkpoint(
     if exchange is not None:
         data = broadcast_bytes(exchange, data)
     try:
-        fields = as_map("", decode(_ENVELOPE.open(decode(data))), _KEYS, ("best",))
+        fields = as_map("", decode(_ENVELOPE.open(decode(data))), _KEYS, _OPTIONAL)
         _check_origin(fields, config, start)
         history = _history(fields["history"], config)
         if best_epoch(history, config) is not None and "best" not in fields:
@@ -166,6 +175,7 @@ def load_checkpoint(
             square=_floats("square", fields["square"], "<f4", parameters, 0.0),
             history=history,
             best=_floats("best", fields["best"], "<f4", parameters) if "best" in fields else None,
+            mode_errors=_mode_errors(fields, config),
         )
     except CheckpointError as error:
         raise CheckpointError(f"{name!r}: {error}") from error
@@ -199,6 +209,16 @@ def _check_origin(fields: Mapping[str, Any], config: TrainConfig, start: bytes) 
         raise CheckpointError(
             "it belongs to another training, which started from another network or other samples"
         )
+
+
+def _mode_errors(fields: Mapping[str, Any], config: TrainConfig) -> NDArray[np.float64] | None:
+    """Return the moving averages of the errors of run modes, if the training has them."""
+    if config.modes is None or not config.mode_focus:
+        return None
+    if "mode_errors" not in fields:
+        raise BundleError("`mode_errors` is missing")
+    modes = len(parse_run_modes(config.modes))
+    return _floats("mode_errors", fields["mode_errors"], "<f8", modes, -1.0, 1.0)
 
 
 def _history(value: object, config: TrainConfig) -> tuple[EpochResult, ...]:

@@ -18,12 +18,12 @@ from neuroasync.train.module import Device
 from neuroasync.train.neurons.learned import LearnPer, check_learn_per, parse_learn
 from neuroasync.train.surrogate import Surrogate
 
-__all__ = ["TrainConfig"]
+__all__ = ["TrainConfig", "settings_of"]
 
 _LATER: Final[Mapping[str, Any]] = {
     "keep": "last", "patience": None, "stop_after": None, "shift": 0, "time_jitter_us": 0.0,
     "vote_window_us": None,
-    "learn": None, "learn_per": "population", "modes": None,
+    "learn": None, "learn_per": "population", "modes": None, "mode_focus": 0.0,
 }  # fmt: skip
 """Fields that were added after the first bundles were written, and their defaults."""
 _MODE_DRAWS: Final = 2**40
@@ -67,6 +67,10 @@ class TrainConfig:
             see :func:`~neuroasync.parse_run_modes`. After the epochs under layer-sync, the run mode
             of each batch is drawn from it. If None, all of these batches run under ``policy``,
             with ``group_size`` and ``input``.
+        mode_focus: With ``modes``, how much more often a mode is drawn in which the network makes
+            more errors: the weights are multiplied by exp(``mode_focus`` * e), with e the moving
+            average of 1 minus the accuracy of the batches in that mode. With 0, the weights decide
+            alone.
         momentum_noise: Noise λ of the momentum policy.
         init_rate: Initial firing rate of every population, in spikes per neuron and pass, above
             0; see ``scale_to_firing_rate``. If None, the weights of the model are
@@ -125,6 +129,7 @@ class TrainConfig:
     learn: str | None = None
     learn_per: LearnPer = "population"
     modes: str | None = None
+    mode_focus: float = 0.0
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -140,6 +145,7 @@ class TrainConfig:
             "penalty_target",
             "momentum_noise",
             "time_jitter_us",
+            "mode_focus",
         ):
             self._check_number(name, math.inf)
         for name in ("warmup", "refractory_dropout", "input_dropout"):
@@ -177,6 +183,8 @@ class TrainConfig:
             )
         if self.modes is not None:
             self._check_modes(self.modes)
+        elif self.mode_focus:
+            raise ValueError(must_be("mode_focus", "0 without `modes`", shown(self.mode_focus)))
 
     def _check_modes(self, modes: str) -> None:
         # The canonical text, so that equal distributions make equal configurations.
@@ -217,7 +225,8 @@ class TrainConfig:
         """Return the run settings of a batch: layer-sync first, then what is trained for.
 
         They depend on the configuration and the two numbers only, so that a training that was
-        interrupted continues with the same run modes.
+        interrupted continues with the same run modes. With ``mode_focus``, the run mode also
+        depends on the errors so far; these are the settings without them.
         """
         if epoch < self._layered:
             # Under layer-sync, queued and prioritised input give the same result.
@@ -225,8 +234,11 @@ class TrainConfig:
         if self.modes is None:
             policy = make_policy(self.policy, self.momentum_noise)
             return RunSettings(policy, self.group_size, self.input)
-        mode = parse_run_modes(self.modes).draw(order_key(self.seed, epoch, batch, _MODE_DRAWS))
-        return RunSettings(make_policy(mode.name, mode.noise), mode.group_size, mode.input)
+        return settings_of(parse_run_modes(self.modes).draw(self.mode_key(epoch, batch)))
+
+    def mode_key(self, epoch: int, batch: int) -> int:
+        """Return the key that the run mode of a batch is drawn with, 0 to 2**64 - 1."""
+        return order_key(self.seed, epoch, batch, _MODE_DRAWS)
 
     def epoch_policy(self, epoch: int) -> str:
         """Return the name of the ordering policy of an epoch; ``drawn`` if each batch has one."""
@@ -292,3 +304,8 @@ class TrainConfig:
         if unknown := sorted(set(values) - known):
             raise ValueError(f"unknown field {unknown[0]!r}; the fields are {sorted(known)}")
         return cls(**values)
+
+
+def settings_of(mode: PolicySpec) -> RunSettings:
+    """Return a run mode as run settings."""
+    return RunSettings(make_policy(mode.name, mode.noise), mode.group_size, mode.input)

@@ -1,5 +1,6 @@
 """A training whose run modes are drawn: the draws, the bundle, and resumed trainings."""
 
+import math
 from collections import Counter
 from dataclasses import replace
 
@@ -9,11 +10,13 @@ from hypothesis import strategies as st
 
 from neuroasync import PolicySpec, parse_run_modes
 from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
-from neuroasync.train import RunSettings, TrainConfig, export_bundle, fit
+from neuroasync.train import CheckpointError, RunSettings, TrainConfig, export_bundle, fit
+from neuroasync.train.loop.mode_draws import ModeDraws
 from tests.helpers.small_trainings import SHORT, TINY, outcome, tiny_samples
 
 MODES = "random F=1,2 queued; momentum F=4 noise=0.5; fifo F=3 x2"
 ANY = replace(SHORT, epochs=5, layered_epochs=1, modes=MODES)
+FOCUSED = replace(ANY, mode_focus=30.0)
 
 
 class _InterruptedError(Exception):
@@ -59,7 +62,8 @@ def test_one_mode_trains_as_the_policy_does():
         assert a.weight.tobytes() == b.weight.tobytes()
 
 
-def test_a_resumed_training_ends_with_the_same_bits(tmp_path):
+@pytest.mark.parametrize("config", [ANY, FOCUSED], ids=["weights", "focus"])
+def test_a_resumed_training_ends_with_the_same_bits(tmp_path, config):
     train, validation = tiny_samples(), tiny_samples(10, seed=1)
 
     def stop(result):
@@ -68,9 +72,9 @@ def test_a_resumed_training_ends_with_the_same_bits(tmp_path):
 
     options = {"validation": validation, "checkpoint": tmp_path / "training"}
     with pytest.raises(_InterruptedError):
-        fit(TINY, train, ANY, on_epoch=stop, **options)
-    resumed = fit(TINY, train, ANY, resume=True, **options)
-    assert outcome(resumed) == outcome(fit(TINY, train, ANY, validation=validation))
+        fit(TINY, train, config, on_epoch=stop, **options)
+    resumed = fit(TINY, train, config, resume=True, **options)
+    assert outcome(resumed) == outcome(fit(TINY, train, config, validation=validation))
     assert [r.policy for r in resumed.history] == ["layer-sync"] + ["drawn"] * 4
 
 
@@ -109,3 +113,56 @@ def test_malformed_modes_are_refused(modes):
 def test_the_noise_of_drawn_modes_is_their_own():
     with pytest.raises(ValueError, match="`momentum_noise` must be 0 with `modes`"):
         replace(SHORT, policy="momentum", momentum_noise=0.5, modes="momentum")
+
+
+def test_draws_with_a_focus_follow_the_errors():
+    draws = ModeDraws(parse_run_modes("layer-sync x2; random; fifo"), math.log(2) / 0.1)
+    assert draws.probabilities() == [0.5, 0.25, 0.25]
+    draws.add(0, 0.2)
+    assert draws.probabilities() == [0.5, 0.25, 0.25]  # the others count as the mean
+    draws.add(1, 0.3)
+    draws.add(2, 0.1)
+    # An error that is higher by 0.1 doubles a weight: 2 * 2 : 1 * 4 : 1.
+    assert draws.probabilities() == pytest.approx([4 / 9, 4 / 9, 1 / 9])
+    draws.add(2, 1.0)
+    assert draws.errors.tolist() == pytest.approx([0.2, 0.3, 0.1 + 0.1 * 0.9])
+    assert [draws.draw(key) for key in (0, 2**64 - 1)] == [0, 2]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.floats(0, 1)), max_size=30),
+    st.floats(0, 1e300),
+    st.integers(0, 2**64 - 1),
+)
+def test_any_focus_and_errors_give_probabilities(errors, focus, key):
+    draws = ModeDraws(parse_run_modes("random F=1,2,3,4"), focus)
+    for mode, error in errors:
+        draws.add(mode, error)
+    probabilities = draws.probabilities()
+    assert sum(probabilities) == pytest.approx(1)
+    assert probabilities[draws.draw(key)] > 0
+    known = [mode for mode, _ in errors]
+    worst = max(known, key=lambda mode: draws.errors[mode], default=0)
+    assert probabilities[worst] == max(probabilities)
+
+
+def test_a_focus_changes_the_training_and_0_does_not():
+    train = tiny_samples()
+    assert outcome(fit(TINY, train, replace(ANY, mode_focus=0))) == outcome(fit(TINY, train, ANY))
+    assert outcome(fit(TINY, train, FOCUSED)) != outcome(fit(TINY, train, ANY))
+
+
+def test_a_focus_needs_modes_and_is_in_the_configuration_only_if_there_is_one():
+    with pytest.raises(ValueError, match="`mode_focus` must be 0 without `modes`, got 1"):
+        replace(SHORT, mode_focus=1)
+    with pytest.raises(ValueError, match="`mode_focus` must be a finite number of at least 0"):
+        replace(ANY, mode_focus=-1)
+    assert "mode_focus" not in ANY.to_dict()
+    assert TrainConfig.from_dict(FOCUSED.to_dict()) == FOCUSED
+
+
+def test_a_checkpoint_of_another_focus_is_refused(tmp_path):
+    train, path = tiny_samples(), tmp_path / "training"
+    fit(TINY, train, FOCUSED, checkpoint=path)
+    with pytest.raises(CheckpointError, match=r"its mode_focus is 30\.0, this one has 0"):
+        fit(TINY, train, ANY, checkpoint=path, resume=True)

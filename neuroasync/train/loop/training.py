@@ -12,15 +12,17 @@ from torch import Tensor
 
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.events.spike_trains import SpikeTrains
+from neuroasync.core.formats.orders.run_modes import parse_run_modes
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.model.model import Model
 from neuroasync.train.batch import Batch
 from neuroasync.train.batches import Batches
 from neuroasync.train.checkpoint import TrainingState
-from neuroasync.train.config import TrainConfig
+from neuroasync.train.config import TrainConfig, settings_of
 from neuroasync.train.cuda.selection import Device
 from neuroasync.train.loop.epoch_selection import best_epoch
 from neuroasync.train.loop.length_split import split_by_length
+from neuroasync.train.loop.mode_draws import ModeDraws
 from neuroasync.train.loop.objective import make_objective
 from neuroasync.train.loop.results import BatchResult, EpochResult, Fit
 from neuroasync.train.loop.torch_state import own_torch_state
@@ -75,6 +77,9 @@ class TrainingRun:
         self._objective = make_objective(config, train, model)
         self.history: list[EpochResult] = []
         self._best: NDArray[np.float32] | None = None
+        self._draws: ModeDraws | None = None
+        if config.modes is not None and config.mode_focus:
+            self._draws = ModeDraws(parse_run_modes(config.modes), config.mode_focus)
         surrogate = Surrogate(config.surrogate, config.surrogate_slope)
         # The CUDA engine does not support input events with values.
         on_cpu = config.device == "auto" and train.value is not None
@@ -114,7 +119,7 @@ class TrainingRun:
         samples, batches = len(self._labels), len(self._batches)
         sums = np.zeros(_SCALARS + len(self.network.model.populations))
         for batch, chosen in enumerate(self._batches.chosen(epoch)):
-            measured = self._step(epoch, batch, chosen, self._config.settings(epoch, batch))
+            measured = self._in_drawn_mode(epoch, batch, chosen)
             sums += measured * chosen.size
             if on_batch is not None:
                 loss, accuracy, spikes = measured[: _SCALARS - 1].tolist()
@@ -151,6 +156,7 @@ class TrainingRun:
             square=moments["exp_avg_sq"].cpu().numpy(),
             history=tuple(self.history),
             best=self._best,
+            mode_errors=None if self._draws is None else self._draws.errors,
         )
 
     @own_torch_state()
@@ -170,6 +176,20 @@ class TrainingRun:
         }
         self.history = list(state.history)
         self._best = state.best
+        if self._draws is not None and state.mode_errors is not None:
+            self._draws.errors = state.mode_errors.astype(np.float64)
+
+    def _in_drawn_mode(
+        self, epoch: int, batch: int, chosen: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Run one optimiser step in the run mode of the batch; see :meth:`_step`."""
+        config, draws = self._config, self._draws
+        if draws is None or config.epoch_policy(epoch) != "drawn":
+            return self._step(epoch, batch, chosen, config.settings(epoch, batch))
+        mode = draws.draw(config.mode_key(epoch, batch))
+        measured = self._step(epoch, batch, chosen, settings_of(draws.modes.modes[mode]))
+        draws.add(mode, 1 - float(measured[1]))
+        return measured
 
     @own_torch_state()
     def _step(

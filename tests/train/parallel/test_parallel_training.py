@@ -47,6 +47,7 @@ def trained(model, config, exchange=None, threads=1):
         (TINY, SHORT),
         (TINY, LAYERED),
         (TINY, ANY_ORDER),
+        (TINY, replace(ANY_ORDER, mode_focus=30.0)),
         (TINY, NOISY),
         (TINY, LEARNING),
         (TINY, replace(SHORT, batch_size=13)),  # the last batch has a single sample
@@ -54,8 +55,8 @@ def trained(model, config, exchange=None, threads=1):
         (CONVOLUTIONS, LAYERED),
         (INTEGRATORS, replace(SHORT, loss="maximum")),
     ],
-    ids=["random", "layer-sync", "any order", "noisy", "learning", "single sample", "convolutions",
-         "layer-sync convolutions", "integrators"],
+    ids=["random", "layer-sync", "any order", "focus", "noisy", "learning", "single sample",
+         "convolutions", "layer-sync convolutions", "integrators"],
 )  # fmt: skip
 def test_several_workers_train_like_one(model, config, workers):
     alone = trained(model, config)

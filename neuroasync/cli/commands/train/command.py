@@ -26,6 +26,7 @@ from neuroasync.cli.commands.train.options import (
     LearnPerOption,
     LossOption,
     LrOption,
+    ModeFocusOption,
     ModesOption,
     OutputOption,
     PatienceOption,
@@ -92,6 +93,7 @@ def train(
     epochs: EpochsOption = None,
     layered_epochs: LayeredEpochsOption = None,
     modes: ModesOption = None,
+    mode_focus: ModeFocusOption = None,
     keep: KeepOption = None,
     patience: PatienceOption = None,
     all_data: AllDataOption = None,
@@ -140,7 +142,8 @@ def train(
     }  # fmt: skip
     training = {
         "input": input, "epochs": epochs, "layered_epochs": layered_epochs,
-        "modes": modes, "keep": keep, "patience": patience, "batch_size": batch_size, "lr": lr,
+        "modes": modes, "mode_focus": mode_focus, "keep": keep, "patience": patience,
+        "batch_size": batch_size, "lr": lr,
         "learn": learn, "learn_per": learn_per, "loss": loss, "penalty": penalty,
         "penalty_target": penalty_target, "input_dropout": input_dropout, "shift": shift,
         "time_jitter_us": time_jitter_us, "group_size": group_size, "seed": seed, "device": device,

@@ -32,6 +32,7 @@ __all__ = [
     "LossName",
     "LossOption",
     "LrOption",
+    "ModeFocusOption",
     "ModesOption",
     "OutputOption",
     "PatienceOption",
@@ -170,6 +171,14 @@ ModesOption = Annotated[
         help="Run modes to train in after the epochs under layer-sync, such as 'layer-sync; random "
         "F=1,8 queued; momentum F=8 x2'. One is drawn for each batch, and x2 doubles its weight. "
         f"{_RECIPE_DEFAULT}",
+    ),
+]  # fmt: skip
+ModeFocusOption = Annotated[
+    float | None,
+    typer.Option(
+        "--mode-focus", min=0, metavar="K", show_default=False,
+        help="How much more often a run mode is drawn in which the network makes more errors: its "
+        f"weight is multiplied by exp(K * error). {_RECIPE_DEFAULT}",
     ),
 ]  # fmt: skip
 KeepOption = Annotated[
