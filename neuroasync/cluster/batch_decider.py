@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.cluster.worker import StoredNetwork
-from neuroasync.core.blocking import run_blocking
 from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.run_settings import check_seed
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.errors import EventsError
+from neuroasync.runtime.batch.blocking import run_blocking
 from neuroasync.runtime.network import Network
 
 __all__ = ["BatchDecider"]

@@ -12,7 +12,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from neuroasync.cluster.cluster import Cluster
 from neuroasync.cluster.tasks import TASKS_PER_CPU, cancel, result_of, submit
-from neuroasync.core.blocking import close_runner, run_blocking
+from neuroasync.runtime.batch.blocking import close_runner, run_blocking
 
 __all__ = ["ClusterExecutor"]
 

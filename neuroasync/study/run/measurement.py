@@ -7,7 +7,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.core.blocking import run_blocking
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.recording.recording import Recording
@@ -21,6 +20,7 @@ from neuroasync.metrics import (
     summarise,
 )
 from neuroasync.metrics.trajectory import UNITS
+from neuroasync.runtime.batch.blocking import run_blocking
 from neuroasync.runtime.network import Network
 from neuroasync.study.design.case import GROUP_SIZE, StudyNetwork
 from neuroasync.study.results.records import (

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from neuroasync.core.blocking import run_blocking
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, Scalar
 from neuroasync.core.recording.recording import Recording
 from neuroasync.metrics import StopPoint, boldest_lead, calibrate, stop_points
+from neuroasync.runtime.batch.blocking import run_blocking
 from neuroasync.runtime.network import Network
 
 __all__ = [

@@ -6,8 +6,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from neuroasync.core import blocking
-from neuroasync.core.blocking import close_runner, run_blocking
+from neuroasync.runtime.batch import blocking
+from neuroasync.runtime.batch.blocking import close_runner, run_blocking
 
 
 async def doubled(value):
