@@ -174,7 +174,7 @@ def _beside(timings: Timings, line: Line, threads: str) -> Line:
     """Return the line of a cluster with its ratios to as many threads."""
     ratio = float(np.median(timings.ratios(line.name, threads)))
     least = timings.least(line.name) / timings.least(threads)
-    # The least time of a contender may come from the one round in which the machine was fastest.
+    # The least times come from two single rounds, which the machine may have favoured differently.
     met = "met" if ratio <= _TARGET else "MISSED"
     figures = line.figures | {"to threads": ratio, "min to threads": least}
     return replace(line, figures=figures, target=f"{met} (to threads <= {_TARGET:g})")

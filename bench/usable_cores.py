@@ -1,7 +1,7 @@
 """How much more do processes on all cores decide than a single one?
 
 It is less than the number of cores: virtual cores may share a physical one, all share the caches
-and the memory, and other programs may use the machine. The processes know nothing of each other.
+and the memory, and other programs may use the machine. The processes are independent.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import multiprocessing
 import statistics
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
 from typing import Final
 
@@ -28,7 +28,7 @@ def usable_cores(network: Network, samples: SpikeTrains) -> float:
 
     Args:
         network: the network, which must not be open.
-        samples: what the processes decide over and over, in a small part of a second.
+        samples: what the processes decide over and over; a call must take much less than 0.5 s.
     """
     with _processes(network, samples, cores()) as pipes:
         ratios = [_throughput(pipes) / _throughput(pipes[:1]) for _ in range(_ROUNDS)]
@@ -36,7 +36,7 @@ def usable_cores(network: Network, samples: SpikeTrains) -> float:
 
 
 def _throughput(pipes: list[Connection]) -> float:
-    """Return how often the processes decide the samples together, 1/s."""
+    """Return the sum of the rates at which the processes decide the samples, 1/s."""
     for pipe in pipes:
         pipe.send(True)
     return float(sum(pipe.recv() for pipe in pipes))
@@ -44,24 +44,20 @@ def _throughput(pipes: list[Connection]) -> float:
 
 @contextmanager
 def _processes(network: Network, samples: SpikeTrains, count: int) -> Iterator[list[Connection]]:
-    """Start processes that decide when a pipe asks them to, and end them."""
+    """Start processes that decide when they are asked through their pipes, and end them."""
     context = multiprocessing.get_context("spawn")
-    pipes, processes = [], []
-    for _ in range(count):
-        pipe, child_end = context.Pipe()
-        work = context.Process(target=_work, args=(network, samples, child_end), daemon=True)
-        work.start()
-        child_end.close()
-        pipes.append(pipe)
-        processes.append(work)
-    try:
+    with ExitStack() as stack:
+        pipes = []
+        for _ in range(count):
+            pipe, child_end = context.Pipe()
+            work = context.Process(target=_work, args=(network, samples, child_end), daemon=True)
+            work.start()
+            child_end.close()
+            stack.callback(work.join)
+            pipes.append(stack.enter_context(pipe))
         for pipe in pipes:
             pipe.recv()  # It has loaded the kernels.
         yield pipes
-    finally:
-        for pipe, work in zip(pipes, processes, strict=True):
-            pipe.close()
-            work.join()
 
 
 def _work(network: Network, samples: SpikeTrains, pipe: Connection) -> None:

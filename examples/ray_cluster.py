@@ -1,11 +1,12 @@
 """Use a Ray cluster, here of one machine: decide data sets, train, run a study and serve.
 
-Each result is compared with that of this process alone. This example needs the extras ``ray``,
+Each result is compared with that of a single process. This example needs the extras ``ray``,
 ``serve``, ``train`` and ``viz``, and takes about a minute.
 """
 
 import asyncio
 import json
+import socket
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,51 +21,50 @@ from neuroasync.cluster.serving import deployment
 from neuroasync.datasets import load_dataset
 from neuroasync.shipped import shipped_spikes
 from neuroasync.study import Case, Grid, StudyPlan, run_study
-from neuroasync.train.recipes import RECIPES, Recipe, train_dataset
+from neuroasync.train.recipes import RECIPES, train_dataset
 
-PORT = 8766
-
-
-def short(training: str) -> Recipe:
-    """Return a recipe for digits with few epochs."""
-    recipe = RECIPES["digits"][training]
-    return replace(recipe, config=replace(recipe.config, epochs=2, device="cpu"))
+recipe = RECIPES["digits"]["layered"]
+QUICK_RECIPE = replace(recipe, config=replace(recipe.config, epochs=2, device="cpu"))
 
 
-async def decide(cluster: Cluster, samples: SpikeTrains) -> None:
+async def votes_of(samples: SpikeTrains, seed: int | None = None) -> list[list[int]]:
+    """Decide samples in this process, and return their votes."""
+    async with Network.load("unlayered") as network:
+        decisions = await network.decide_all(samples, seed=seed)
+    return [decision.votes.tolist() for decision in decisions]
+
+
+async def decide_samples(cluster: Cluster, samples: SpikeTrains) -> bool:
     """Decide a data set in memory."""
     async with Network.load("unlayered") as network:
         decisions = await network.decide_all(samples, cluster=cluster)
-        alone = await network.decide_all(samples)
-    print(f"decided {len(decisions)} samples; as alone: {decisions == alone}")
+    return [decision.votes.tolist() for decision in decisions] == await votes_of(samples)
 
 
-def decide_blocks(samples: SpikeTrains) -> None:
+def decide_rows(samples: SpikeTrains) -> bool:
     """Decide the rows of a Ray dataset, which may be larger than the memory."""
     rows = [
-        {"number": k, "label": label, "t_us": train.t_us, "index": train.index}
-        for k, (train, label) in enumerate(zip(samples, samples.labels, strict=True))
+        {"number": k, "t_us": train.t_us, "index": train.index} for k, train in enumerate(samples)
     ]
-    decide = BatchDecider(Network.load("unlayered"))
-    decided = ray.data.from_items(rows).map_batches(decide, batch_size=32).take_all()
-    right = sum(row["decided_label"] == row["label"] for row in decided)
-    print(f"decided the rows of a dataset; {right} of {len(decided)} are right")
+    decider = BatchDecider(Network.load("unlayered"))
+    decided = ray.data.from_items(rows).map_batches(decider, batch_size=32).take_all()
+    votes = {row["number"]: row["votes"].tolist() for row in decided}
+    return [votes[k] for k in range(len(samples))] == asyncio.run(votes_of(samples))
 
 
-async def train(cluster: Cluster) -> None:
-    """Train one network by two workers."""
-    digits, recipe = load_dataset("digits").at_most(train=300, measured=100), short("layered")
-    bundle = await cluster.train_dataset(digits, recipe, name="digits", workers=2)
-    alone = train_dataset(digits, recipe, name="digits")
-    print("trained a network; as alone:", bundle.digest == alone.digest)
+async def train(cluster: Cluster) -> bool:
+    """Train a network by two workers."""
+    digits = load_dataset("digits").at_most(train=200, measured=50)
+    bundle = await cluster.train_dataset(digits, QUICK_RECIPE, name="digits", workers=2)
+    return bundle.digest == train_dataset(digits, QUICK_RECIPE, name="digits").digest
 
 
-def study(cluster: Cluster, folder: Path) -> None:
-    """Train and measure several networks at a time."""
+def study(cluster: Cluster, folder: Path) -> bool:
+    """Train and measure the networks of a study, each on a worker."""
     case = Case(
         name="digits",
         dataset="digits",
-        recipes={"layered": short("layered"), "unlayered-random": short("unlayered-random")},
+        recipes={"layered": QUICK_RECIPE},
         max_train=200,
         max_measured=50,
         grid=Grid(group_sizes=(8,)),
@@ -73,32 +73,34 @@ def study(cluster: Cluster, folder: Path) -> None:
     run_study(plan, folder / "cluster", cluster=cluster)
     run_study(plan, folder / "alone")
     results = [(folder / name / "results.json").read_bytes() for name in ("cluster", "alone")]
-    print("ran a study; as alone:", results[0] == results[1])
+    return results[0] == results[1]
 
 
-async def ask_server(samples: SpikeTrains) -> None:
+async def ask_server(samples: SpikeTrains) -> bool:
     """Serve a network by two replicas, and send samples over a websocket."""
-    serve.start(http_options={"host": "127.0.0.1", "port": PORT})
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]  # a free port
+    serve.start(http_options={"host": "127.0.0.1", "port": port})
     serve.run(deployment("unlayered", replicas=2), name="digits")
-    async with websockets.connect(f"ws://127.0.0.1:{PORT}/stream?seed=7") as client:
+    async with websockets.connect(f"ws://127.0.0.1:{port}/stream?seed=7") as client:
         for sample in samples:
             events = {"t_us": sample.t_us.tolist(), "index": sample.index.tolist(), "end": True}
             await client.send(json.dumps(events))
-        answers = [json.loads(await client.recv()) for _ in samples]
-    async with Network.load("unlayered") as network:
-        decisions = await network.decide_all(samples, seed=7)
-    is_equal = [a["votes"] for a in answers] == [d.votes.tolist() for d in decisions]
-    print(f"served {len(answers)} samples; as alone: {is_equal}")
+        votes = [json.loads(await client.recv())["votes"] for _ in samples]
+    return votes == await votes_of(samples, seed=7)
 
 
 def main() -> None:
     samples = shipped_spikes()
     with Cluster("local", cpus=2) as cluster, TemporaryDirectory() as folder:
-        asyncio.run(decide(cluster, samples))
-        decide_blocks(samples[:100])
-        asyncio.run(train(cluster))
-        study(cluster, Path(folder))
-        asyncio.run(ask_server(samples[:20]))
+        print(
+            "samples decided, same as in one process:",
+            asyncio.run(decide_samples(cluster, samples)),
+        )
+        print("rows decided, same as in one process:", decide_rows(samples[:100]))
+        print("network trained, same as in one process:", asyncio.run(train(cluster)))
+        print("study run, same as in one process:", study(cluster, Path(folder)))
+        print("samples served, same as in one process:", asyncio.run(ask_server(samples[:20])))
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ class ClusterExecutor:
         _ = cluster.cpus  # raises ClosedError unless the cluster is connected
         self._cluster = cluster
         self._board = _start_board()
+        # With a factory, the runner does not replace the event loop of this thread.
         self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         self._running: dict[asyncio.Task[Any], tuple[str, Any]] = {}
 

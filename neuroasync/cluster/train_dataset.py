@@ -136,8 +136,6 @@ class _Attempt:
 
         Cancellation: the workers have been told to end, and may still run for a moment.
         """
-        first = self._trainings[:1]
-        ended_alone = bool(first) and bool(ray.wait(first, timeout=0, fetch_local=False)[0])
         for actor in self._actors:
             ray.kill(actor)
         remove_placement_group(self._group)
@@ -148,12 +146,27 @@ class _Attempt:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if first and not ended_alone:
+        if await self._was_killed():
             with suppress(TimeoutError):
                 async with asyncio.timeout(_MAX_LOCK_S):
                     # The operating system does not report the end of a lock.
-                    while _is_locked(self._checkpoint):  # noqa: ASYNC110
+                    while not _remove_remains(self._checkpoint):  # noqa: ASYNC110
                         await asyncio.sleep(0.02)
+
+    async def _was_killed(self) -> bool:
+        """Return whether the first worker was killed in its training, by this program or another.
+
+        Cancellation: safe.
+        """
+        if not self._trainings:
+            return False
+        try:
+            await result_of(self._trainings[0])
+        except ClusterError:
+            return True
+        except Exception:
+            return False  # It ended with an error of the training.
+        return False
 
     async def _forward_reports(self) -> None:
         """Forward the reports of the first worker until it has ended."""
@@ -175,19 +188,21 @@ def _absolute(path: str | os.PathLike[str]) -> str:
     return os.path.abspath(path)
 
 
-def _is_locked(checkpoint: str) -> bool:
-    """Return whether a killed worker still has its checkpoints locked.
+def _remove_remains(checkpoint: str) -> bool:
+    """Remove the lock files and the unfinished checkpoints of a killed worker.
 
-    If it has not, remove what it has left beside them: locks, and what it has not finished.
+    Returns:
+        Whether they were removed; False while the worker still holds a lock on one of them.
     """
     try:
         for path in (checkpoint, f"{checkpoint}.all"):
-            if os.path.exists(lock := f"{path}.lock"):
-                with lock_file(lock, path, CheckpointError, "training with this checkpoint"):
-                    remove_unfinished(path)
+            purpose = "training with this checkpoint"
+            with lock_file(f"{path}.lock", path, CheckpointError, purpose):
+                if not remove_unfinished(path):
+                    return False
     except CheckpointError:
-        return True
-    return False
+        return False
+    return True
 
 
 def _node_resource() -> str:

@@ -1,6 +1,7 @@
 """The work of a worker: it decides a chunk of samples with a network that it keeps."""
 
 import asyncio
+import functools
 import gc
 import hashlib
 import pickle
@@ -58,9 +59,6 @@ class StoredNetwork:
         network = _networks.pop(self.digest, None)
         if network is None:
             network = pickle.loads(ray.get(self.reference))  # noqa: S301  # the caller's own
-            # The many objects of Ray stay, so the garbage collector need not examine them again.
-            gc.collect()
-            gc.freeze()
         _networks[self.digest] = network
         if len(_networks) > _MAX_NETWORKS:
             _networks.popitem(last=False)
@@ -96,6 +94,7 @@ def decide_chunk(
     Raises:
         Exception: as for :meth:`neuroasync.Network.decide_all`.
     """
+    _freeze_objects()
     network = stored.load()
     trains = samples.unpack(network.bundle.model.input_shape)
 
@@ -105,6 +104,15 @@ def decide_chunk(
         )
 
     return asyncio.run(_timed(network, decide))
+
+
+@functools.cache
+def _freeze_objects() -> None:
+    """Exempt all objects of this worker that exist now from garbage collection, once."""
+    # Most of them belong to Ray and to imported modules, and stay until the end. A network is
+    # loaded afterwards: if it were frozen, it would never be freed.
+    gc.collect()
+    gc.freeze()
 
 
 async def _timed(network: Network, decide: Callable[[], Awaitable[list[Decision]]]) -> DecidedChunk:

@@ -6,6 +6,8 @@ import pytest
 
 from bench import usable_cores as module
 from bench.usable_cores import usable_cores
+from neuroasync import Network
+from tests.helpers.small_networks import chain, samples
 
 
 class FakePipe:
@@ -33,3 +35,9 @@ def test_the_throughput_of_all_processes_is_relative_to_one(monkeypatch, togethe
 
     monkeypatch.setattr(module, "_processes", processes)
     assert usable_cores(None, None) == cores
+
+
+def test_processes_decide_as_long_as_they_are_asked(monkeypatch):
+    monkeypatch.setattr(module, "_ROUNDS", 1)
+    monkeypatch.setattr(module, "_SECONDS", 0.01)
+    assert usable_cores(Network(chain()), samples(3)) >= 1

@@ -1,6 +1,7 @@
 """Rows of a Ray dataset are decided as samples of a data set on one machine."""
 
 import asyncio
+import gc
 
 import numpy as np
 import pytest
@@ -126,8 +127,10 @@ def test_decisions_depend_on_the_number_and_not_on_the_place(cluster):
 async def test_a_batch_is_decided_in_a_running_loop_as_in_a_notebook(cluster):
     decide = BatchDecider(na.Network(BUNDLE))
     batch = batch_of(rows_of(samples(3)))
+    frozen = gc.get_freeze_count()
     alone = await asyncio.to_thread(decide, batch)
     assert decide(batch)["votes"].tolist() == alone["votes"].tolist()
+    assert gc.get_freeze_count() == frozen  # only objects of workers are frozen
 
 
 def test_a_batch_without_rows_has_all_columns(cluster):

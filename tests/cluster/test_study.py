@@ -1,5 +1,6 @@
 """A study on a cluster gives the bytes of a study on one machine, whatever happens meanwhile."""
 
+import asyncio
 import os
 import signal
 from dataclasses import replace
@@ -57,10 +58,13 @@ def test_a_study_on_a_cluster_writes_the_bytes_of_one_machine(study, expected, c
     assert max(shares) > 0.5
 
 
-async def test_a_study_runs_in_a_running_loop_as_in_a_notebook(study, expected, cluster, tmp_path):
-    run_study(study, tmp_path / "cluster", cluster=cluster)
+def test_a_study_runs_in_a_running_loop_as_in_a_notebook(study, expected, cluster, tmp_path):
+    async def main():
+        run_study(study, tmp_path / "cluster", cluster=cluster)
+        run_study(study, tmp_path / "alone")
+
+    asyncio.run(main())
     assert results_of(tmp_path / "cluster") == expected
-    run_study(study, tmp_path / "alone")
     assert results_of(tmp_path / "alone") == expected
 
 

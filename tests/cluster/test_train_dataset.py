@@ -164,6 +164,27 @@ def test_a_training_cancelled_while_it_writes_a_checkpoint_leaves_no_file(cluste
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_worker_killed_while_it_writes_a_checkpoint_leaves_no_file(cluster, tmp_path):
+    killed, path = tmp_path / "killed", tmp_path / "checkpoints" / "training"
+    path.parent.mkdir()
+    chosen = recipe()
+
+    def die_once(handle, sync=os.fsync):
+        if not killed.exists():
+            killed.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        sync(handle)
+
+    def prepare():
+        os.fsync = die_once
+
+    meta = when_read(prepare)
+    found = asyncio.run(on(cluster, chosen, workers=1, checkpoint=path, meta=meta))
+    assert killed.exists()
+    assert [entry.name for entry in path.parent.iterdir()] == ["training"]
+    assert found == locally(chosen)
+
+
 def test_a_checkpoint_of_another_training_is_the_error_of_one_machine(cluster, tmp_path):
     path = tmp_path / "training"
     locally(recipe(epochs=1), checkpoint=path)

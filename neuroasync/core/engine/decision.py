@@ -218,11 +218,11 @@ def decision_of(
         classes: names of the classes, or None.
     """
     decision = object.__new__(Decision)
-    setattr_ = object.__setattr__
-    setattr_(decision, "_layout", layout)
-    setattr_(decision, "_head", head.copy())
-    setattr_(decision, "_wall_s", wall_s)
-    setattr_(decision, "_classes", classes)
+    assign = object.__setattr__
+    assign(decision, "_layout", layout)
+    assign(decision, "_head", head.copy())
+    assign(decision, "_wall_s", wall_s)
+    assign(decision, "_classes", classes)
     return decision
 
 
@@ -251,14 +251,15 @@ class PackedDecisions:
         return cls(decisions[0]._layout, np.array(heads), wall_s, decisions[0]._classes)  # noqa: SLF001
 
     def unpack(self) -> list[Decision]:
-        """Return the decisions. They are objects of their own."""
+        """Return the decisions. They do not share memory with this object."""
         layout, classes = self.layout, self.classes
         pairs = zip(self.heads, self.wall_s.tolist(), strict=True)
         # With many new objects at once, the garbage collector would examine all objects of the
-        # program several times. There is no garbage among these.
+        # program several times. There is no garbage among these. Other threads have no collector
+        # meanwhile either.
         was_enabled = gc.isenabled()
-        gc.disable()
         try:
+            gc.disable()
             return [decision_of(layout, head, wall_s, classes) for head, wall_s in pairs]
         finally:
             if was_enabled:

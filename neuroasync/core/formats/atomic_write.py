@@ -20,7 +20,7 @@ from neuroasync.errors import NeuroasyncError
 __all__ = ["atomic_file", "check_replaceable", "remove_unfinished"]
 
 _TEMPORARY: Final = re.compile(r"\.neuroasync-[0-9a-f]{16}\.tmp")
-"""Names of temporary files: a checksum of the name that the file gets, and random digits."""
+"""Names of temporary files: 8 digits of the CRC-32 of the final name, then 8 random ones."""
 _MIN_AGE_S: Final = 60.0
 """Age in seconds from which a temporary file without a lock is removed. A writer locks its file
 immediately after it has created it."""
@@ -88,14 +88,19 @@ def check_replaceable(path: str | os.PathLike[str], error: type[NeuroasyncError]
         raise error(f"{name!r}: must be a regular file, not a directory, pipe or device")
 
 
-def remove_unfinished(path: str | os.PathLike[str]) -> None:
+def remove_unfinished(path: str | os.PathLike[str]) -> bool:
     """Remove the temporary files of writers of ``path`` that were killed, however young they are.
 
-    The caller makes sure that nobody writes to ``path`` at the same time. A file that cannot be
+    No other process may write to ``path`` at the same time. A file that is locked or cannot be
     removed stays.
+
+    Returns:
+        Whether no such file is left.
     """
     name = os.fspath(path)
-    _remove_abandoned(Path(name).parent, _prefix(name), min_age_s=-math.inf)
+    folder, prefix = Path(name).parent, _prefix(name)
+    _remove_abandoned(folder, prefix, min_age_s=-math.inf)
+    return not any(_TEMPORARY.fullmatch(left.name) for left in folder.glob(f"{prefix}*"))
 
 
 @contextmanager

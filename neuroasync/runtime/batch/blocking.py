@@ -1,6 +1,7 @@
-"""Runs coroutines from synchronous functions, also from those that a notebook calls."""
+"""Run a coroutine from synchronous code, also inside a running event loop, as in a notebook."""
 
 import asyncio
+import contextvars
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,18 +17,20 @@ def run_blocking(
 ) -> _Result:
     """Run a coroutine in an event loop of its own, and wait until it has ended.
 
-    A notebook runs its cells in an event loop, and a thread can only run one. The coroutine then
-    runs in another thread. An interrupt of the waiting thread cancels it.
+    If this thread has a running event loop, the coroutine runs in another thread, with a copy of
+    the context variables. The loop of this thread stands still meanwhile. If this thread gets a
+    ``KeyboardInterrupt``, as in a notebook, the coroutine is cancelled. Under ``asyncio.run``, the
+    first Ctrl-C takes effect only when the coroutine has ended.
 
     Args:
         main: the coroutine.
-        runner: runs it, if several coroutines share a loop; no other thread may use this loop.
+        runner: the runner to use, if several calls share an event loop.
 
     Returns:
         What the coroutine returns.
 
     Raises:
-        BaseException: the exception of the coroutine.
+        Exception: the exception of the coroutine.
     """
 
     def run(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
@@ -35,21 +38,26 @@ def run_blocking(
 
     if not _has_running_loop():
         return run(main)
-    started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+    tasks: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[_Result]]] = []
+    is_interrupted = False
 
     async def cancellable() -> _Result:
-        if (task := asyncio.current_task()) is not None:
-            started.append((asyncio.get_running_loop(), task))
-        return await main
+        task = asyncio.create_task(main)
+        tasks.append((asyncio.get_running_loop(), task))
+        if is_interrupted:  # before this coroutine had begun
+            task.cancel()
+        return await task
 
     with ThreadPoolExecutor(1, "neuroasync") as pool:
-        ended = pool.submit(run, cancellable())
+        ended = pool.submit(contextvars.copy_context().run, run, cancellable())
         try:
             return ended.result()
         except BaseException:
-            for loop, task in started:
-                with suppress(RuntimeError):  # The loop is closed if the coroutine has ended.
-                    loop.call_soon_threadsafe(task.cancel)
+            if not ended.done():  # This thread was interrupted.
+                is_interrupted = True
+                for loop, task in tasks:
+                    with suppress(RuntimeError):  # The coroutine has ended meanwhile.
+                        loop.call_soon_threadsafe(task.cancel)
             raise
 
 

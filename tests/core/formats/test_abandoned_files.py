@@ -99,19 +99,19 @@ def test_temporary_files_for_one_path_are_removed_at_any_age(tmp_path, age_s):
         raise ZeroDivisionError
     put(temporary, age_s)
     put(tmp_path / OLD, age_s)
-    remove_unfinished(tmp_path / "file")
+    assert remove_unfinished(tmp_path / "file")
     assert os.listdir(tmp_path) == [OLD]
 
 
 def test_a_temporary_file_that_its_writer_has_locked_is_left_alone(tmp_path):
     with atomic_file(tmp_path / "file", BundleError) as file:
         file.write(b"whole")
-        remove_unfinished(tmp_path / "file")
+        assert not remove_unfinished(tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == b"whole"
 
 
 def test_a_folder_that_does_not_exist_has_nothing_to_remove(tmp_path):
-    remove_unfinished(tmp_path / "missing" / "file")
+    assert remove_unfinished(tmp_path / "missing" / "file")
 
 
 def test_a_file_that_cannot_be_removed_does_not_stop_the_writer(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """A coroutine runs to its end from synchronous code, inside and outside a running loop."""
 
 import asyncio
+import contextvars
 import threading
 from concurrent.futures import Future
 
@@ -51,28 +52,49 @@ def test_a_runner_keeps_its_loop():
     close_runner(runner)
 
 
-def test_an_interrupt_of_the_waiting_thread_cancels_the_coroutine(monkeypatch):
-    is_running, is_cancelled = threading.Event(), threading.Event()
+@pytest.mark.parametrize("is_early", [False, True], ids=["running", "not begun"])
+def test_an_interrupt_of_the_waiting_thread_cancels_the_coroutine(monkeypatch, is_early):
+    may_begin, is_running, is_cancelled = (threading.Event() for _ in range(3))
 
     async def wait():
         is_running.set()
         try:
             await asyncio.Event().wait()
-        except asyncio.CancelledError:
+        finally:
             is_cancelled.set()
-            raise
 
     class Interrupted(Future):
         def result(self, timeout=None):
-            is_running.wait()
+            if not is_early:
+                may_begin.set()
+                is_running.wait()
             raise KeyboardInterrupt
 
     class Pool(blocking.ThreadPoolExecutor):
-        def submit(self, *args):
-            super().submit(*args)
+        def submit(self, function, *args):
+            super().submit(lambda: may_begin.wait() and function(*args))
             return Interrupted()
+
+        def shutdown(self, *args, **kwargs):
+            may_begin.set()
+            super().shutdown(*args, **kwargs)
 
     monkeypatch.setattr(blocking, "ThreadPoolExecutor", Pool)
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(call(lambda: run_blocking(wait())))
-    assert is_cancelled.is_set()
+    assert is_cancelled.is_set() is not is_early
+    assert is_running.is_set() is not is_early
+
+
+def test_the_coroutine_has_the_context_of_the_caller():
+    variable = contextvars.ContextVar("variable", default=0)
+
+    async def read():
+        return variable.get()
+
+    def check():
+        variable.set(5)
+        return run_blocking(read())
+
+    assert check() == 5
+    assert asyncio.run(call(check)) == 5
