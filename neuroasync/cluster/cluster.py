@@ -190,7 +190,7 @@ class Cluster:
             ClusterError, ExchangeError: workers were lost more than 10 times.
             ClosedError: the cluster is not connected.
         """
-        highest = self.cpus
+        cpus = self.cpus
         if resume and checkpoint is None:
             raise ValueError("`resume=True` needs a `checkpoint` to continue from, got None")
         if on_batch is not None and not callable(on_batch):
@@ -199,10 +199,14 @@ class Cluster:
         from neuroasync.cluster.train_dataset import train_dataset
         from neuroasync.train.event_record import CHUNKS
 
+        if check_int("workers", workers, 1, CHUNKS, ValueError) > cpus:
+            raise ValueError(
+                f"`workers` must be at most {cpus}, the number of CPUs of the cluster, got {workers}"
+            )
         return await train_dataset(
             dataset,
             recipe,
-            check_int("workers", workers, 1, min(highest, CHUNKS), ValueError),
+            workers,
             checkpoint,
             resume,
             on_batch,
@@ -212,7 +216,13 @@ class Cluster:
     def _connect(self) -> None:
         if self._address != "local":
             _check_reachable(self._address)
-            ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
+            try:
+                ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
+            except ConnectionError as error:
+                # Ray does not say so itself if a token is missing.
+                raise ConnectionError(
+                    f"{error}; if the cluster requires a token, set RAY_AUTH_MODE=token"
+                ) from error
             return
         # A local cluster is private: it opens no dashboard and sends no usage statistics.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

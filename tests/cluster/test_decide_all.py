@@ -246,3 +246,15 @@ def test_a_port_at_which_nothing_answers_is_an_error_at_once(monkeypatch):
         address = f"127.0.0.1:{unused.getsockname()[1]}"
         with pytest.raises(ClusterError, match=f"^cannot connect to the Ray cluster '{address}': "):
             Cluster(address).__enter__()
+
+
+def test_a_cluster_that_refuses_the_program_may_require_a_token(monkeypatch):
+    def refuse(**_):
+        raise ConnectionError("Failed to connect")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refuse)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        cluster = Cluster(f"127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(ClusterError, match=r"Failed to connect; .* set RAY_AUTH_MODE=token$"):
+            cluster.__enter__()

@@ -1,5 +1,6 @@
 """Runner of a study: trains, measures and reports; an interrupted study continues where it was."""
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ OnProgress: TypeAlias = Callable[[float, str], None]
 
 def run_study(
     plan: StudyPlan,
-    out: Path,
+    out: str | os.PathLike[str],
     on_progress: OnProgress | None = None,
     *,
     cluster: "Cluster | None" = None,
@@ -62,6 +63,7 @@ def run_study(
         TypeError, ClosedError: ``cluster`` is no cluster, or is not connected.
         ClusterError: Ray could not run a task, even after retries.
     """
+    out = Path(out)
     versions, is_new = package_versions(), not out.exists()
     with ExitStack() as stack:
         executor = stack.enter_context(closing(_executor(cluster)))

@@ -37,7 +37,7 @@ def test_study_interrupted_many_times_ends_with_the_same_bytes(finished, tmp_pat
         where.append(str(kill.value))
     assert any("training" in activity for activity in where)
     assert any("running" in activity for activity in where)
-    run_study(finished.plan, tmp_path / "cut")
+    run_study(finished.plan, str(tmp_path / "cut"))
     assert results_of(tmp_path / "cut") == results_of(finished.folder)
     assert not list((tmp_path / "cut" / "checkpoints").iterdir())
 
