@@ -201,7 +201,7 @@ class Cluster:
 
         if check_int("workers", workers, 1, CHUNKS, ValueError) > cpus:
             raise ValueError(
-                f"`workers` must be at most {cpus}, the number of CPUs of the cluster, got {workers}"
+                f"`workers` must be at most {cpus}, the CPUs of the cluster, got {workers}"
             )
         return await train_dataset(
             dataset,

@@ -205,7 +205,7 @@ def test_arguments_are_checked_before_a_worker_starts(cluster):
     for workers in (0, 9, "two"):
         with pytest.raises(ValueError, match="`workers` must be an integer from 1 to 8, got"):
             asyncio.run(on(cluster, recipe(), workers=workers))
-    with pytest.raises(ValueError, match="at most 2, the number of CPUs of the cluster, got 3"):
+    with pytest.raises(ValueError, match="at most 2, the CPUs of the cluster, got 3"):
         asyncio.run(on(cluster, recipe(), workers=3))
     with pytest.raises(ValueError, match="`resume=True` needs a `checkpoint`"):
         asyncio.run(on(cluster, recipe(), resume=True))
