@@ -143,7 +143,7 @@ class ServingCluster:
         return f"http://{self._cluster.head_node.webui_url}"
 
     def _run(self, program: str, *arguments: str) -> None:
-        environment = os.environ | {"RAY_API_SERVER_ADDRESS": self._dashboard}
+        environment = os.environ | {"RAY_DASHBOARD_ADDRESS": self._dashboard}
         command = [str(Path(sys.executable).with_name(program)), *arguments]
         ended = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False

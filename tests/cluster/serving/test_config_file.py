@@ -62,7 +62,7 @@ class Deployed:
         file = self.folder / "config.yaml"
         file.write_text(yaml.safe_dump(self.config), encoding="utf-8")
         program = Path(sys.executable).with_name("serve")
-        environment = os.environ | {"RAY_API_SERVER_ADDRESS": self._dashboard}
+        environment = os.environ | {"RAY_DASHBOARD_ADDRESS": self._dashboard}
         command = [str(program), "deploy", str(file)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
