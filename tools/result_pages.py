@@ -16,6 +16,13 @@ from neuroasync.study.results.records import Measurement
 from neuroasync.study.results.statistics import CaseResults
 
 ROOT: Final = Path(__file__).resolve().parents[1]
+TITLES: Final = {
+    "digits": "digits",
+    "nmnist-small": "N-MNIST small",
+    "spoken-digits": "spoken digits",
+    "mnist": "MNIST",
+}
+"""Name of each case of the study on the pages."""
 PAGES: Final = ROOT / "docs" / "results"
 ASSETS: Final = ROOT / "docs" / "assets"
 

@@ -31,6 +31,7 @@ from neuroasync.train.recipes import Training
 from tools.result_pages import (
     ASSETS,
     PAGES,
+    TITLES,
     Rows,
     modes,
     own_input,
@@ -39,13 +40,6 @@ from tools.result_pages import (
 )
 
 PAGE: Final = PAGES / "study.md"
-TITLES: Final = {
-    "digits": "digits",
-    "nmnist-small": "N-MNIST small",
-    "spoken-digits": "spoken digits",
-    "mnist": "MNIST",
-}
-"""Name of each case on the page."""
 BUDGETS: Final = tuple(k / 20 for k in range(2, 21))
 """Shares of the rounds of ``layered`` under layer-sync, for which the second picture has points."""
 ORDERS: Final = ("layer-sync", "random", "momentum", "fifo")

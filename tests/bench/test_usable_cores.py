@@ -11,7 +11,7 @@ from tests.helpers.small_networks import chain, samples
 
 
 class FakePipe:
-    """A process whose throughput is 2 alone, and as given when others decide, too."""
+    """A process with a throughput of 2 if it is alone, and of ``together`` beside others."""
 
     def __init__(self, together, asked):
         self.together, self.asked = together, asked

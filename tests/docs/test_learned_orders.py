@@ -9,7 +9,7 @@ from neuroasync import PendingSpikes
 from neuroasync.metrics import stop_points
 from neuroasync.shipped import shipped_bundle, shipped_spikes
 from neuroasync.train.recipes.stop_rule_search import choose_until
-from tools.learned_orders.__main__ import PAGE, TITLES, page_with, rounds_at_loss, share_at_loss
+from tools.learned_orders.__main__ import CASES, PAGE, page_with, rounds_at_loss, share_at_loss
 from tools.learned_orders.priority import LearnedPriority, features
 from tools.learned_orders.search import Frontier, evolve, policy_of, record, rounds_at
 from tools.learned_orders.stops import Moments, built_in, free_leads, logistic, quiet
@@ -113,7 +113,7 @@ def test_page_has_the_tables_that_the_tool_fills():
         "trained": {"random": 4.0, "searched": 3.0},
         "stops": {"layered, layer-sync": {"built-in": rule, "free leads": rule}},
     }
-    page = page_with(PAGE.read_text("utf-8"), {case: [result, result] for case in TITLES})
+    page = page_with(PAGE.read_text("utf-8"), {case: [result, result] for case in CASES})
     assert "| MNIST | 8.0 ± 0.0 | 6.0 ± 0.0 | 75 |" in page
     assert "| MNIST, searched | 90.0 ± 0.0 | +0.0 ± 0.0 | 8.0 ± 0.0 | 50 |" in page
     assert "| MNIST, searched | 75.0 ± 0.0 | 100.0 ± 0.0 | 5.0 ± 0.0 |" in page

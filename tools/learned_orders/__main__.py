@@ -12,7 +12,7 @@ import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -20,22 +20,17 @@ from neuroasync.metrics.mean import Mean
 from neuroasync.study.design.stop_rules import ONE_POINT
 from neuroasync.study.report.number_format import counted, percent, points
 from tools.learned_orders.measure import measure
-from tools.result_pages import PAGES, Rows, with_rows
+from tools.result_pages import PAGES, TITLES, Rows, with_rows
 
 PAGE: Final = PAGES / "learned-orders.md"
-TITLES: Final = {
-    "digits": "digits",
-    "nmnist-small": "N-MNIST small",
-    "mnist": "MNIST",
-    "spoken-digits": "spoken digits",
-}
-"""Name of each case on the page."""
+CASES: Final = ("digits", "nmnist-small", "mnist", "spoken-digits")
+"""The cases in the order of the page."""
 UNLEARNED: Final = ("spoken-digits",)
 """Cases whose samples take too many rounds for a search."""
 SEEDS: Final = (0, 1, 2)
-Results = Sequence[Mapping[str, Any]]
+Results: TypeAlias = Sequence[Mapping[str, Any]]
 """The results of the seeds of a case."""
-Halves = Sequence[Mapping[str, float]]
+Halves: TypeAlias = Sequence[Mapping[str, float]]
 """What a rule loses and takes on random halves, for each nominal loss."""
 
 
@@ -155,7 +150,7 @@ def main() -> None:
     parser.add_argument("study", type=Path, metavar="STUDY", help="output folder of the study")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder of the results")
     parser.add_argument("--data", required=True, metavar="DIR", help="folder of the data sets")
-    parser.add_argument("--cases", nargs="+", choices=TITLES, default=list(TITLES))
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--samples", type=int, default=300, help="samples of the search")
     parser.add_argument("--generations", type=int, default=8, help="generations of the search")
     args = parser.parse_args()

@@ -216,7 +216,7 @@ def _on_halves(fit: Fitter, both: Moments) -> list[dict[str, float]]:
     """Return what rules lose and take on one half of the samples, if fitted to the other.
 
     A rule with many parameters loses more on other samples than on those that it was fitted to.
-    Several nominal losses show what it takes at the same actual loss.
+    The rules are therefore fitted for several nominal losses, and compared at the same actual loss.
     """
     generator = np.random.default_rng(0)
     halves = [np.array_split(generator.permutation(len(both)), 2) for _ in range(_SPLITS)]

@@ -1,6 +1,6 @@
-"""A custom policy that delivers spikes by a learned priority, and what it may depend on."""
+"""A custom policy that delivers spikes by a learned priority, and what the priority depends on."""
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import torch
@@ -11,11 +11,11 @@ from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.model.connections import INPUT, Dense
 from neuroasync.core.model.model import Model
+from neuroasync.study.design.case import GROUP_SIZE
 from neuroasync.train import RunSettings, SpikingNetwork, Surrogate, vote_loss
 
-Floats = NDArray[np.float64]
+Floats: TypeAlias = NDArray[np.float64]
 
-GROUP_SIZE: Final = 8
 _BATCH: Final = 100
 _LATER_LAYERS: Final = 0.5
 """Share of a weight that counts on a path through another hidden population."""

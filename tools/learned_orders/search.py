@@ -12,7 +12,8 @@ from neuroasync.core.engine.policies import Policy
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.metrics.calibration import correct_at, rule_sequence
 from neuroasync.metrics.trajectory import Trajectory, trajectories
-from tools.learned_orders.priority import GROUP_SIZE, Floats, LearnedPriority
+from neuroasync.study.design.case import GROUP_SIZE
+from tools.learned_orders.priority import Floats, LearnedPriority
 
 _DYNAMIC: Final = 3
 _POPULATION: Final = 12
