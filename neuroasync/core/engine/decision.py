@@ -44,7 +44,7 @@ class _DeferredFields:
     """Fields that are computed when they are first read, because callers rarely read all.
 
     The outcome is held in parts: with another object for each decision, Python's garbage collector
-    would take twice as long in a program that decides a data set.
+    would take half as long again in a program that decides a data set.
     """
 
     __slots__ = ("_classes", "_head", "_layout", "_wall_s")
