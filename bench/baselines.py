@@ -42,7 +42,7 @@ from neuroasync.study.run.samples import StudySamples
 
 __all__ = ["Result", "main", "measure"]
 
-_DATASETS: Final = ("digits", "nmnist-small", "spoken-digits", "mnist")
+_DATASETS: Final = ("digits", "nmnist-small", "spoken-digits", "mnist", "fashion-mnist")
 
 Predict: TypeAlias = Callable[[SpikeTrains], tuple[NDArray[np.int64], float | None]]
 """Return the label of each sample, and the mean number of hidden spikes if the model has some."""

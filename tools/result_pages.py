@@ -21,6 +21,7 @@ TITLES: Final = {
     "nmnist-small": "N-MNIST small",
     "spoken-digits": "spoken digits",
     "mnist": "MNIST",
+    "fashion-mnist": "Fashion-MNIST",
 }
 """Name of each case of the study on the pages."""
 PAGES: Final = ROOT / "docs" / "results"

@@ -20,7 +20,8 @@ from neuroasync.datasets.nmnist import load_nmnist_small
 from neuroasync.errors import DatasetError
 
 OUT = Path(neuroasync.__file__).parent / "data"
-MNIST = {"train": 1000, "test": 300}
+MNIST_LIKE = ("mnist", "fashion_mnist")
+IMAGES = {"train": 1000, "test": 300}
 NMNIST_TRAIN = 200
 MAX_TAKE = 19
 
@@ -29,9 +30,10 @@ def main(folder: Path) -> None:
     images, labels = load_digits(return_X_y=True)
     ship("digits.npz", images=images.reshape(-1, 8, 8).astype("u1"), labels=labels.astype("u1"))
     for part in ("train", "test"):
-        mnist = read(folder / f"mnist_{part}.npz")
-        count = MNIST[part]
-        ship(f"mnist_{part}.npz", images=mnist["images"][:count], labels=mnist["labels"][:count])
+        for name in MNIST_LIKE:
+            arrays = read(folder / f"{name}_{part}.npz")
+            first = {key: arrays[key][: IMAGES[part]] for key in ("images", "labels")}
+            ship(f"{name}_{part}.npz", **first)
         braille = read(folder / f"braille_{part}.npz")
         ship(
             f"braille_{part}.npz",

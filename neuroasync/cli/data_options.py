@@ -41,6 +41,7 @@ class DatasetName(StrEnum):
 
     DIGITS = "digits"
     MNIST = "mnist"
+    FASHION_MNIST = "fashion-mnist"
     NMNIST_SMALL = "nmnist-small"
     SPOKEN_DIGITS = "spoken-digits"
     BRAILLE = "braille"
@@ -56,7 +57,8 @@ CodingOption = Annotated[
         help="How images are encoded. rate: in each of 10 timesteps, a pixel spikes with a "
         "probability that equals its brightness, from 0 to 1; latency: a pixel spikes once, and a "
         "brighter pixel spikes earlier; current: in each timestep, a pixel that is not black gives "
-        "an event with its brightness as the value. Default: rate for digits, latency for mnist.",
+        "an event with its brightness as the value. Default: rate for digits, latency for mnist "
+        "and fashion-mnist.",
     ),
 ]  # fmt: skip
 DataOption = Annotated[

@@ -16,7 +16,7 @@ uint8 [samples]. ``meta`` and the arrays in brackets are not read; any other arr
     ``wav`` int16 [values], mono; ``sample_rate`` int32, Hz; ``speaker`` uint8 [samples], 0 to 5
     for george, jackson, lucas, nicolas, theo, yweweler; ``take`` uint8 [samples]; ``offsets``,
     ``labels``; [``speaker_names``].
-``mnist_train.npz``, ``mnist_test.npz``
+``mnist_train.npz``, ``mnist_test.npz``; ``fashion_mnist_train.npz``, ``fashion_mnist_test.npz``
     ``images`` uint8 [samples, 28, 28]; ``labels``; [``first_index``].
 ``braille_train.npz``, ``braille_test.npz``
     ``taxels`` uint8 [values, 12]; ``offsets``; ``labels``: 0 is the space, 1 to 26 are A to Z;

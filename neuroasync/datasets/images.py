@@ -1,4 +1,4 @@
-"""Image data sets, whose pixels are encoded as spikes: digits and MNIST."""
+"""Image data sets, whose pixels are encoded as spikes: digits, MNIST and Fashion-MNIST."""
 
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -20,7 +20,7 @@ from neuroasync.datasets.files import (
 from neuroasync.datasets.folds import Ints, Split, hold_out
 from neuroasync.encoders import encode_current, encode_latency, encode_rate, uniforms
 
-__all__ = ["Coding", "encode_image", "load_digits", "load_mnist"]
+__all__ = ["Coding", "encode_image", "load_digits", "load_mnist_like"]
 
 Coding: TypeAlias = Literal["rate", "latency", "current"]
 """How pixels become input events, over 10 timesteps of 1 ms.
@@ -41,7 +41,7 @@ _BATCH: Final = 1000
 """Number of images that are encoded at once, to bound the memory for intermediate arrays."""
 
 _MNIST_TRAIN: Final = 60_000
-"""Number of images in MNIST's original training file. Test images are numbered from here."""
+"""Number of images in the original training files. Test images are numbered from here."""
 
 _FIELDS: Final = {"images": Field("|u1", 3), "labels": Field("|u1")}
 
@@ -63,6 +63,23 @@ _MNIST: Final = DatasetInfo(
     licence="CC BY-SA 3.0",
     credit="Y. LeCun, C. Cortes and C. J. C. Burges",
 )
+_FASHION_MNIST: Final = DatasetInfo(
+    name="fashion-mnist",
+    title="Fashion-MNIST database of images of clothing",
+    classes=(
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+        "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+    ),
+    input_shape=(28, 28),
+    timestep_us=_TIMESTEP_US,
+    licence="MIT",
+    credit="H. Xiao, K. Rasul and R. Vollgraf (2017), arXiv 1708.07747; copyright 2017 Zalando SE",
+)  # fmt: skip
+_MNIST_LIKE: Final = {info.name: info for info in (_MNIST, _FASHION_MNIST)}
+_SOURCES: Final = {
+    "mnist": "http://yann.lecun.com/exdb/mnist (and mirrors of it)",
+    "fashion-mnist": "https://github.com/zalandoresearch/fashion-mnist",
+}
 
 
 def load_digits(coding: Coding, encodings_per_image: int) -> Dataset:
@@ -81,14 +98,16 @@ def load_digits(coding: Coding, encodings_per_image: int) -> Dataset:
     return Dataset(_DIGITS, samples, split, encodings_per_image, coding)
 
 
-def load_mnist(folder: Path | None, coding: Coding, encodings_per_image: int) -> Dataset:
-    """Load images of 28 x 28 pixels.
+def load_mnist_like(
+    name: str, folder: Path | None, coding: Coding, encodings_per_image: int
+) -> Dataset:
+    """Load MNIST or Fashion-MNIST: images of 28 x 28 pixels in ten classes.
 
     The first 1,000 images of the training file and the first 300 of the test file ship. With a
     folder, all images in its files are loaded. With the rate code, an image has about 1,000
-    events of 16 bytes.
+    events of 16 bytes in MNIST, and 2,300 in Fashion-MNIST.
     """
-    train, test = (_mnist_file(folder, part) for part in ("train", "test"))
+    train, test = (_mnist_like_file(name, folder, part) for part in ("train", "test"))
     labels = np.concatenate([train["labels"], test["labels"]]).astype(np.int64)
     first_test = len(train["labels"])
     numbers = np.arange(len(labels))
@@ -97,7 +116,7 @@ def load_mnist(folder: Path | None, coding: Coding, encodings_per_image: int) ->
     values = np.concatenate([train["images"], test["images"]])
     samples = _samples(values, labels, seeds, coding)
     split = hold_out(numbers[:first_test], numbers[first_test:], labels)
-    return Dataset(_MNIST, samples, split, encodings_per_image, coding)
+    return Dataset(_MNIST_LIKE[name], samples, split, encodings_per_image, coding)
 
 
 def encode_image(
@@ -117,15 +136,14 @@ def encode_image(
     return _encoded(values[None], coding, encoding_index, np.array([number]))[0]
 
 
-def _mnist_file(folder: Path | None, part: str) -> Arrays:
-    """Return the arrays of one file of MNIST, ``"train"`` or ``"test"``."""
-    name = f"mnist_{part}.npz"
+def _mnist_like_file(name: str, folder: Path | None, part: str) -> Arrays:
+    """Return the arrays of one file of a set, ``"train"`` or ``"test"``."""
+    file_name = f"{name.replace('-', '_')}_{part}.npz"
     if folder is None:
-        arrays = shipped_arrays(name, _FIELDS)
+        arrays = shipped_arrays(file_name, _FIELDS)
     else:
-        source = "http://yann.lecun.com/exdb/mnist (and mirrors of it)"
-        arrays = read_file(folder, name, _FIELDS, ("meta", "first_index"), source)
-    path = name if folder is None else folder / name
+        arrays = read_file(folder, file_name, _FIELDS, ("meta", "first_index"), _SOURCES[name])
+    path = file_name if folder is None else folder / file_name
     shape = arrays["images"].shape
     if shape[1:] != (28, 28) or not shape[0]:
         raise_dataset_error(

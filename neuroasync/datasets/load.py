@@ -8,14 +8,18 @@ from typing import Final
 from neuroasync.datasets.braille import load_braille
 from neuroasync.datasets.dataset import Dataset
 from neuroasync.datasets.files import data_folder
-from neuroasync.datasets.images import Coding, load_digits, load_mnist
+from neuroasync.datasets.images import Coding, load_digits, load_mnist_like
 from neuroasync.datasets.nmnist import load_nmnist_small
 from neuroasync.datasets.spoken import load_spoken_digits
 from neuroasync.datasets.tonic_readers import TONIC_SETS, load_tonic
 
 __all__ = ["DATASETS", "load_dataset"]
 
-_CODINGS: Final[dict[str, Coding]] = {"digits": "rate", "mnist": "latency"}
+_CODINGS: Final[dict[str, Coding]] = {
+    "digits": "rate",
+    "mnist": "latency",
+    "fashion-mnist": "latency",
+}
 """Image data sets, with their default codings."""
 
 _RECORDED: Final[dict[str, Callable[[Path | None], Dataset]]] = {
@@ -42,6 +46,7 @@ def load_dataset(
     =============  =============  ==========================================
     digits         8 x 8          1,437 + 360, all ship
     mnist          28 x 28        1,000 + 300 ship; 50,000 + 10,000
+    fashion-mnist  28 x 28        1,000 + 300 ship; 60,000 + 10,000
     nmnist-small   2 x 34 x 34    200 + 100 ship; 800 + 100
     spoken-digits  2 x 32         900 + 300 ship; 2,100 + 300
     braille        2 x 12         918 + 216, all ship
@@ -60,7 +65,7 @@ def load_dataset(
             ``NEUROASYNC_DATA`` names. Without a folder, the shipped samples are loaded. The
             digits need no folder.
         coding: How pixels become spikes, for images only: ``"rate"`` (default of digits) or
-            ``"latency"`` (default of mnist).
+            ``"latency"`` (default of mnist and fashion-mnist).
         encodings_per_image: Number of encodings of each training image. The rate code is random,
             so several encodings keep a network from learning the details of a single one.
 
@@ -88,6 +93,6 @@ def load_dataset(
     if name == "digits":
         return load_digits(chosen, encodings_per_image)
     folder = data_folder(data_dir)
-    if name == "mnist":
-        return load_mnist(folder, chosen, encodings_per_image)
+    if name in _CODINGS:
+        return load_mnist_like(name, folder, chosen, encodings_per_image)
     return _RECORDED[name](folder) if name in _RECORDED else load_tonic(name, folder)

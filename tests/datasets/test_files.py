@@ -27,7 +27,7 @@ def nmnist(samples=10):
 
 
 def mnist(samples=10):
-    """Return the arrays of a small MNIST file."""
+    """Return the arrays of a small file of MNIST or Fashion-MNIST."""
     images = np.zeros((samples, 28, 28), np.uint8)
     images[:, 0, 3] = 255
     return {
@@ -67,6 +67,7 @@ def sounds(samples=10):
 SETS = {
     "nmnist-small": ("nmnist_small", nmnist),
     "mnist": ("mnist", mnist),
+    "fashion-mnist": ("fashion_mnist", mnist),
     "braille": ("braille", braille),
     "spoken-digits": ("fsdd", sounds),
 }
@@ -160,6 +161,16 @@ DAMAGED = [
         "mnist",
         {"images": np.zeros((10, 8, 8), np.uint8)},
         r"images must .* got \(10, 8, 8\)",
+    ),
+    (
+        "fashion-mnist",
+        {"labels": np.full(10, 10, np.uint8)},
+        r"labels\[0\] must be from 0 to 9, got 10",
+    ),
+    (
+        "fashion-mnist",
+        {"images": np.zeros((0, 28, 28), np.uint8)},
+        r"images must .* at least one sample, got \(0, 28, 28\)",
     ),
     ("mnist", {"extra": np.zeros(1)}, "'extra.npy' is an unknown entry"),
     (

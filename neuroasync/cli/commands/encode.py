@@ -41,10 +41,10 @@ SetArgument = Annotated[
     str,
     typer.Argument(
         metavar="NAME|RECORDING", show_default=False,
-        help="A data set, or the file of a camera recording. digits, mnist: images; nmnist-small, "
-        "spoken-digits, braille: recordings. These ship with neuroasync, complete or in part. "
-        "nmnist, shd, dvs-gesture: recordings that Tonic reads (extra 'data'); they require "
-        "--data.",
+        help="A data set, or the file of a camera recording. digits, mnist, fashion-mnist: images; "
+        "nmnist-small, spoken-digits, braille: recordings. These ship with neuroasync, complete or "
+        "in part. nmnist, shd, dvs-gesture: recordings that Tonic reads (extra 'data'); they "
+        "require --data.",
     ),
 ]  # fmt: skip
 PartOption = Annotated[

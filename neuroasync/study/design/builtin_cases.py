@@ -12,9 +12,15 @@ __all__ = ["CASES", "DEFAULT", "QUICK", "quick_case", "user_case"]
 
 _FOLDS: Final = {"digits": 5, "nmnist-small": 5, "braille": 5}
 """Number of folds of small data sets, in which every seed is measured on a different fold."""
-_MAX_TRAIN: Final = {"mnist": 8000}
+_MAX_TRAIN: Final = {"mnist": 8000, "fashion-mnist": 8000}
 """Training samples that are enough for these comparisons; all of MNIST take six times as long."""
-_MAX_MEASURED: Final = {"mnist": 1000, "nmnist": 1000, "shd": 500, "dvs-gesture": 100}
+_MAX_MEASURED: Final = {
+    "mnist": 1000,
+    "fashion-mnist": 1000,
+    "nmnist": 1000,
+    "shd": 500,
+    "dvs-gesture": 100,
+}
 """Limits of measured samples, because recordings take 56 bytes per input event."""
 
 CASES: Final[Mapping[str, Case]] = {
@@ -31,7 +37,7 @@ CASES: Final[Mapping[str, Case]] = {
 }
 """The case of each data set."""
 
-DEFAULT: Final = ("digits", "mnist", "nmnist-small", "spoken-digits", "braille")
+DEFAULT: Final = ("digits", "mnist", "fashion-mnist", "nmnist-small", "spoken-digits", "braille")
 """Data sets of a study that names none: the data sets that ship, complete or in part."""
 QUICK: Final = ("digits", "nmnist-small", "mnist")
 """The same for a quick study."""

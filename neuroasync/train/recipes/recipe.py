@@ -13,8 +13,8 @@ policy of the second half of the training (or of the part that a recipe sets): l
 
 In the project's own recipe, membrane potentials persist from timestep to timestep, and a penalty
 keeps firing sparse. Every population has a direct connection to the output. Output neurons can
-fire several times in a pass, so that their votes show how certain they are. On MNIST and N-MNIST
-small, all neurons can.
+fire several times in a pass, so that their votes show how certain they are. On MNIST, Fashion-MNIST
+and N-MNIST small, all neurons can.
 """
 
 import math
@@ -266,6 +266,7 @@ _CAMERA: Final = replace(_EVENTS, epochs=60, lr=1.5e-3, shift=2)
 RECIPES: Final[Mapping[str, Recipes]] = {
     "digits": _stack(1_000, "8x8", 10, _DIGITS, "decay=0.95 v_threshold=1.0"),
     "mnist": _stack(1_000, "28x28", 10, replace(_LARGE, epochs=24), _REPEATING),
+    "fashion-mnist": _stack(1_000, "28x28", 10, replace(_LARGE, epochs=24), _REPEATING),
     "nmnist-small": _stack(20_000, "2x34x34", 10, _CAMERA, _REPEATING),
     "spoken-digits": _stack(10_000, "2x32", 10, replace(_EVENTS, epochs=30, penalty_target=4.0)),
     "braille": _stack(25_000, "2x12", 27, _EVENTS),

@@ -14,6 +14,7 @@ from tests.helpers.paths import DATA
 pytest.importorskip("torch")
 
 SOUNDS = DATA / "sounds"
+SHIPPED = ("mnist", "fashion-mnist", "nmnist-small", "spoken-digits", "braille")
 
 
 def test_train_passes_its_options_to_the_recipe_and_writes_the_bundle(cli, files, trained):
@@ -55,7 +56,7 @@ def test_trained_bundle_has_the_name_of_its_recipe(cli, files, trained, recipe):
     assert trained[0][2]["name"] == recipe
 
 
-@pytest.mark.parametrize("name", ["mnist", "nmnist-small", "spoken-digits", "braille"])
+@pytest.mark.parametrize("name", SHIPPED)
 def test_train_accepts_each_data_set_that_ships_with_the_package(
     cli, files, trained, monkeypatch, name
 ):
@@ -117,7 +118,7 @@ def test_encode_writes_the_requested_part_of_the_digits(cli, files, coding, part
     assert again.read_bytes() == (files.folder / f"digits-{part}-{coding}.npz").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["mnist", "nmnist-small", "spoken-digits", "braille"])
+@pytest.mark.parametrize("name", SHIPPED)
 def test_encode_writes_each_data_set_that_ships_with_the_package(cli, files, monkeypatch, name):
     monkeypatch.delenv("NEUROASYNC_DATA", raising=False)
     result = cli("encode", name, "--part", "validation")
