@@ -182,7 +182,7 @@ TABLES: Final[Mapping[str, Callable[[CaseResults], Rows]]] = {
 
 def orders_picture(cases: Sequence[CaseResults]) -> Figure:
     """Draw the accuracy of each network in each run mode."""
-    figure = new_figure(9.6, 4.0)
+    figure = new_figure(9.6, 4.4)
     axes = figure.subplots(1, len(cases), sharey=True, squeeze=False)[0]
     for axis, results in zip(axes, cases, strict=True):
         trainings = results.case.trainings
@@ -199,7 +199,7 @@ def orders_picture(cases: Sequence[CaseResults]) -> Figure:
                 label=policy,
             )  # fmt: skip
         axis.set_title(title(results))
-        axis.set_xticks(range(len(trainings)), trainings, rotation=40, ha="right")
+        axis.set_xticks(range(len(trainings)), trainings, rotation=90)
         axis.grid(axis="y", alpha=0.3)
     axes[0].set_ylabel("accuracy, %")
     _legend(figure)

@@ -13,7 +13,7 @@ __all__ = ["CASES", "DEFAULT", "QUICK", "quick_case", "user_case"]
 _FOLDS: Final = {"digits": 5, "nmnist-small": 5, "braille": 5}
 """Number of folds of small data sets, in which every seed is measured on a different fold."""
 _MAX_TRAIN: Final = {"mnist": 8000, "fashion-mnist": 8000}
-"""Training samples that are enough for these comparisons; all of MNIST take six times as long."""
+"""Training samples that are enough for these comparisons; whole sets take six times as long."""
 _MAX_MEASURED: Final = {
     "mnist": 1000,
     "fashion-mnist": 1000,
