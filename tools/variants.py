@@ -1,0 +1,231 @@
+"""Write the tables of ``docs/results/variants.md``: networks that differ from those of the study.
+
+::
+
+    python -m tools.variants STUDY OUT --data DIR
+
+STUDY is the output folder of the study that ``docs/results/study.md`` names. Results are stored in
+the folder OUT, one file for each network, and a network with a file is not measured again.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from neuroasync.metrics.mean import Mean
+from neuroasync.study.design.builtin_cases import CASES
+from neuroasync.study.design.stop_rules import ONE_POINT
+from neuroasync.study.report.number_format import counted, percent, points
+from neuroasync.study.run.samples import StudySamples
+from neuroasync.train.recipes import RECIPES, VOTING, Recipe, Training, recipes_for_topology
+from neuroasync.train.recipes.training import train_dataset
+from tools.learned_orders.measure import Subject, read_subject
+from tools.learned_orders.stops import Moments, built_in, quiet
+from tools.result_pages import PAGES, TITLES, Rows, with_rows
+
+PAGE: Final = PAGES / "variants.md"
+SEEDS: Final = (0, 1, 2)
+
+_ORDERS: Final = ("layer-sync", "random", "fifo")
+_COMPARED: Final[tuple[Training, ...]] = ("layered", "unlayered-any")
+_TARGETS: Final = {
+    "digits": ((3.0, None), (2.0, None)),
+    "nmnist-small": ((3.0, None), (2.0, None), (2.0, 100)),
+    "mnist": ((2.0, None),),
+}
+"""Targets of the spike penalty by case, and epochs if they differ from those of the recipe."""
+_NEURONS: Final = f"decay=0.9 v_threshold=1.0 {VOTING}"
+_CONVOLUTIONS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "mnist": (
+        f"timestep_us=1000 {_NEURONS}; input 1x28x28; "
+        "conv1 c8k5s2; conv2 c16k3s2; hidden d64; output d10",
+        {"epochs": 32, "lr": 6e-3, "shift": 1},
+    ),
+    "nmnist-small": (
+        f"timestep_us=20000 {_NEURONS}; input 2x34x34; "
+        "conv1 c8k5s2; conv2 c16k3s2; hidden d64; output d10",
+        {},
+    ),
+}
+"""Topology text of the network with convolutions, and changes of the training, by case."""
+
+Results: TypeAlias = Sequence[Mapping[str, Any]]
+"""The results of the seeds of a network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A network of the study, or one that differs from it.
+
+    Attributes:
+        case: Case of the study.
+        training: How the network is trained.
+        label: What differs; empty for a network of the study.
+        recipe: Its recipe; None for a network of the study.
+    """
+
+    case: str
+    training: Training
+    label: str = ""
+    recipe: Recipe | None = None
+
+    def path(self, folder: Path, seed: int) -> Path:
+        """Return the file with the results of a seed."""
+        label = self.label.replace(" ", "-").replace(",", "") or "study"
+        return folder / f"{self.case}-{self.training}-{label}-{seed}.json"
+
+    def results(self, folder: Path) -> Results:
+        """Return the results of all seeds."""
+        paths = [self.path(folder, seed) for seed in SEEDS]
+        return [json.loads(path.read_text("utf-8")) for path in paths]
+
+
+def sparser(case: str) -> Iterator[list[Variant]]:
+    """Yield the networks that are compared for each target, those of the study first."""
+    yield [Variant(case, training) for training in _COMPARED]
+    for target, epochs in _TARGETS[case]:
+        label = f"target {target:g}" + (f", {epochs} epochs" if epochs else "")
+        changes = {"penalty_target": target, **({"epochs": epochs} if epochs else {})}
+        yield [
+            Variant(case, training, label, _with(RECIPES[case][training], **changes))
+            for training in _COMPARED
+        ]
+
+
+def convolutional(case: str) -> list[Variant]:
+    """Return the dense network of the study and the one with convolutions."""
+    topology, changes = _CONVOLUTIONS[case]
+    config = replace(RECIPES[case]["layered"].config, **changes)
+    recipe = recipes_for_topology(topology, config)["layered"]
+    return [Variant(case, "layered"), Variant(case, "layered", "convolutions", recipe)]
+
+
+def _with(recipe: Recipe, **changes: Any) -> Recipe:
+    return replace(recipe, config=replace(recipe.config, **changes))
+
+
+def measure(variant: Variant, study: Path, seed: int, data: str) -> dict[str, Any]:
+    """Measure a network on held-out samples, after training it if it is not one of the study.
+
+    The result has the accuracy, rounds and spikes in each order, both until quiet and with the stop
+    rule that takes the fewest rounds on validation samples, among those that lose at most one point
+    there.
+    """
+    subject = read_subject(study, variant.case, variant.training, seed, data)
+    if variant.recipe is not None:
+        dataset = StudySamples(CASES[variant.case], data).of_seed(seed).dataset
+        recipe = _with(variant.recipe, seed=seed)
+        bundle = train_dataset(dataset, recipe, name=variant.training)
+        subject = replace(subject, bundle=bundle)
+    return {
+        "validation": subject.bundle.meta["validation_accuracy"],
+        "parameters": subject.bundle.meta["parameters"],
+        "orders": {order: _order(subject, order) for order in _ORDERS},
+    }
+
+
+def _order(subject: Subject, order: str) -> dict[str, Any]:
+    validation, test = subject.recordings(order)
+    known, held = Moments([validation]), Moments([test])
+    rows = np.arange(len(held))
+    early = built_in(known, np.arange(len(known)), ONE_POINT)
+    return {
+        "quiet": held.outcome(quiet(held), rows)._asdict(),
+        "early": held.outcome(early(held), rows)._asdict(),
+    }
+
+
+def sparse_rows(folder: Path) -> Rows:
+    """Yield the early answers of each network, relative to ``layered`` under layer-sync.
+
+    The shares are those of the network of the study, and of the one with the same target.
+    """
+    for case in _TARGETS:
+        study: Results = ()
+        for group in sparser(case):
+            layered = group[0].results(folder)
+            study = study or layered
+            for variant in group:
+                results = variant.results(folder)
+                orders = ("layer-sync",) if variant.training == "layered" else ("random", "fifo")
+                for order in orders:
+                    yield _sparse_row(variant, order, results, layered, study)
+
+
+def _sparse_row(
+    variant: Variant, order: str, results: Results, layered: Results, study: Results
+) -> list[str]:
+    early, same, first = (
+        [result["orders"][name]["early"] for result in each]
+        for each, name in ((results, order), (layered, "layer-sync"), (study, "layer-sync"))
+    )
+    change = [one["accuracy"] - other["accuracy"] for one, other in zip(early, first, strict=True)]
+    shares = [
+        "" if early == whole else f"{_share(early, whole, column):.0f}"
+        for whole in (first, same)
+        for column in ("rounds", "spikes")
+    ]
+    return [
+        TITLES[variant.case],
+        variant.label or "study",
+        f"`{variant.training}`, {order}",
+        percent(Mean.of(one["accuracy"] for one in early)),
+        "" if early == first else points(Mean.of(change)),
+        *(counted(Mean.of(one[column] for one in early)) for column in ("rounds", "spikes")),
+        *shares,
+    ]
+
+
+def _share(part: Results, whole: Results, column: str) -> float:
+    """Return the ratio of two means in percent."""
+    return 100 * sum(one[column] for one in part) / sum(one[column] for one in whole)
+
+
+def convolution_rows(folder: Path) -> Rows:
+    """Yield the accuracy of dense networks and of networks with convolutions, until quiet."""
+    for case in _CONVOLUTIONS:
+        for variant in convolutional(case):
+            results = variant.results(folder)
+            quiet_runs = {
+                order: [result["orders"][order]["quiet"] for result in results] for order in _ORDERS
+            }
+            yield [
+                TITLES[case],
+                variant.label or "dense, study",
+                f"{results[0]['parameters']:,}",
+                percent(Mean.of(result["validation"] for result in results)),
+                *(
+                    percent(Mean.of(run["accuracy"] for run in runs))
+                    for runs in quiet_runs.values()
+                ),
+                counted(Mean.of(run["spikes"] for run in quiet_runs["layer-sync"])),
+            ]
+
+
+def main() -> None:
+    """Measure what is missing, and write the tables into the page."""
+    parser = argparse.ArgumentParser("python -m tools.variants")
+    parser.add_argument("study", type=Path, metavar="STUDY", help="output folder of the study")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder of the results")
+    parser.add_argument("--data", required=True, metavar="DIR", help="folder of the data sets")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    groups = [group for case in _TARGETS for group in sparser(case)]
+    groups += [convolutional(case) for case in _CONVOLUTIONS]
+    for variant in (variant for group in groups for variant in group):
+        for seed in SEEDS:
+            path = variant.path(args.out, seed)
+            if not path.exists():
+                measured = measure(variant, args.study, seed, args.data)
+                path.write_text(json.dumps(measured, indent=1), "utf-8")
+    page = with_rows(PAGE.read_text("utf-8"), "sparser", sparse_rows(args.out))
+    PAGE.write_text(with_rows(page, "convolutions", convolution_rows(args.out)), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
