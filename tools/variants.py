@@ -49,7 +49,7 @@ _CONVOLUTIONS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "nmnist-small": (
         f"timestep_us=20000 {_NEURONS}; input 2x34x34; "
         "conv1 c8k5s2; conv2 c16k3s2; hidden d64; output d10",
-        {},
+        {"lr": 4e-3},
     ),
 }
 """Topology text of the network with convolutions, and changes of the training, by case."""
