@@ -99,7 +99,7 @@ def vote_loss(
         f32[], the loss.
 
     Raises:
-        ValueError: The kind is unknown.
+        ValueError: The kind is unknown, or a label is no class.
     """
     labels, passes = _targets(votes, labels, passes, kind, _OF_VOTES)
     if kind == "final":
@@ -129,7 +129,7 @@ def potential_loss(
         f32[], the loss.
 
     Raises:
-        ValueError: The kind is unknown.
+        ValueError: The kind is unknown, or a label is no class.
     """
     labels, passes = _targets(potentials, labels, passes, kind, _OF_POTENTIALS)
     if kind == "accumulated":
