@@ -29,7 +29,15 @@ import numpy as np
 import torch
 
 from bench.training import check_same
-from bench.training_steps import GROUP_SIZE, TIMESTEPS, Step, Task, neuroasync_step, snntorch_step
+from bench.training_steps import (
+    GROUP_SIZE,
+    TIMESTEPS,
+    Gradients,
+    Step,
+    Task,
+    neuroasync_step,
+    snntorch_step,
+)
 
 __all__ = ["main", "measure", "report", "table", "times_in_turn"]
 
@@ -78,9 +86,9 @@ def times_in_turn(
     }
 
 
-def _arrays(result: tuple[torch.Tensor, list[torch.Tensor]]) -> tuple[Any, list[Any]]:
+def _arrays(result: tuple[torch.Tensor, Gradients]) -> tuple[Any, list[Any]]:
     votes, gradients = result
-    return votes.cpu().numpy(), [g.cpu().numpy().copy() for g in gradients]
+    return votes.sum(1).cpu().numpy(), [g.cpu().numpy().copy() for g in gradients()]
 
 
 def report(task: Task, results: dict[str, dict[str, float]]) -> str:

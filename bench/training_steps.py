@@ -21,6 +21,7 @@ __all__ = [
     "GROUP_SIZE",
     "STEPS",
     "TIMESTEPS",
+    "Gradients",
     "Step",
     "Task",
     "neuroasync_step",
@@ -67,8 +68,10 @@ class Task:
         return SpikeTrains(frame % TIMESTEPS * 1000, index, offsets, labels, (self.layers[0],))
 
 
-Step = Callable[[SpikeTrains], tuple[Tensor, list[Tensor]]]
-"""A step: from samples to the votes of each sample and the gradient of each weight [out, in]."""
+Gradients = Callable[[], list[Tensor]]
+"""What returns the gradients of a step, for each connection [out, in]."""
+Step = Callable[[SpikeTrains], tuple[Tensor, Gradients]]
+"""A step: from samples to the votes [samples, timesteps, classes] and the gradients."""
 
 
 def neuroasync_step(task: Task, model: Model, device: Device = "cpu") -> Step:
@@ -77,13 +80,14 @@ def neuroasync_step(task: Task, model: Model, device: Device = "cpu") -> Step:
     network = SpikingNetwork(model, device=device, threads=task.threads)
     optimizer = torch.optim.Adam([network.values], LR, fused=True)
 
-    def step(samples: SpikeTrains) -> tuple[Tensor, list[Tensor]]:
-        batch = network.batch(samples, range(len(samples)), range(len(samples)))
-        optimizer.zero_grad()
+    def step(samples: SpikeTrains) -> tuple[Tensor, Gradients]:
+        chosen = np.arange(len(samples))
+        batch = network.batch(samples, chosen, chosen.astype(np.uint64))
+        network.values.grad = None
         run = network(batch, RunSettings(Random(), GROUP_SIZE))
         _loss(run.votes, samples).backward()  # type: ignore[no-untyped-call]  # untyped in torch
         optimizer.step()
-        return run.votes.detach().sum(1), _by_connection(network.values.grad, model)
+        return run.votes.detach(), lambda: _by_connection(network.values.grad, model)
 
     return step
 
@@ -95,13 +99,13 @@ def dense_step(task: Task, model: Model) -> Step:
     surrogate = SpikingNetwork(model, device="cpu", threads=1).surrogate
     optimizer = torch.optim.Adam([weights], LR, fused=True)
 
-    def step(samples: SpikeTrains) -> tuple[Tensor, list[Tensor]]:
+    def step(samples: SpikeTrains) -> tuple[Tensor, Gradients]:
         batch = make_batch(model, samples, range(len(samples)), range(len(samples)))
         optimizer.zero_grad()
         run = run_torch_engine(weights, packed, batch, RunSettings(Random(), GROUP_SIZE), surrogate)
         _loss(run.votes, samples).backward()  # type: ignore[no-untyped-call]  # untyped in torch
         optimizer.step()
-        return run.votes.detach().sum(1), _by_connection(weights.grad, model)
+        return run.votes.detach(), lambda: _by_connection(weights.grad, model)
 
     return step
 
@@ -125,7 +129,7 @@ def snntorch_step(task: Task, model: Model, device: Device = "cpu") -> Step:
     ]  # fmt: skip
     optimizer = torch.optim.Adam([layer.weight for layer in layers], LR, fused=True)
 
-    def step(samples: SpikeTrains) -> tuple[Tensor, list[Tensor]]:
+    def step(samples: SpikeTrains) -> tuple[Tensor, Gradients]:
         frames = torch.zeros(TIMESTEPS, len(samples), task.layers[0])
         sample = np.repeat(np.arange(len(samples)), np.diff(samples.offsets))
         frames[np.array(samples.t_us // 1000), sample, np.array(samples.index)] = 1.0
@@ -140,7 +144,7 @@ def snntorch_step(task: Task, model: Model, device: Device = "cpu") -> Step:
         out = torch.stack(votes, 1)
         _loss(out, samples).backward()  # type: ignore[no-untyped-call]  # untyped in torch
         optimizer.step()
-        return out.detach().sum(1), [
+        return out.detach(), lambda: [
             layer.weight.grad for layer in layers if layer.weight.grad is not None
         ]
 

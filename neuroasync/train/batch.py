@@ -1,5 +1,6 @@
 """Batches: samples prepared for the kernels, with sorted events, end times and seeds."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Self
@@ -109,7 +110,7 @@ def make_batch(
     model: Model,
     trains: SpikeTrains,
     samples: Sequence[int] | NDArray[np.int64],
-    seeds: Sequence[int],
+    seeds: Sequence[int] | NDArray[np.uint64],
     duration_us: Duration | None = None,
     dropout: float = 0.0,
 ) -> Batch:
@@ -132,22 +133,22 @@ def make_batch(
         LimitError: A sample has more than ``limits.MAX_PASSES`` passes.
     """
     size = model.input_size
-    if np.prod(trains.shape) > size:
+    if math.prod(trains.shape) > size:
         raise ValueError(
             f"`trains` must have at most {size} inputs, as the network has, "
             f"got shape {trains.shape}"
         )
     chosen = int64_array("samples", samples, ValueError)
-    sample_seeds = np.array([check_seed(seed) for seed in seeds], np.uint64)
+    sample_seeds = _seed_array(seeds)
     if sample_seeds.size != chosen.size:
         requirement = f"one seed for each of the {chosen.size} samples"
         raise ValueError(must_be("seeds", requirement, f"{sample_seeds.size} seeds"))
     if chosen.size and not 0 <= chosen.min() <= chosen.max() < len(trains):
         at = int(np.argmax((chosen < 0) | (chosen >= len(trains))))
         check_int(f"samples[{at}]", int(chosen[at]), 0, len(trains) - 1, ValueError)
-    capacity = int(np.diff(trains.offsets)[chosen].sum())
-    new_t_us, t_us = immutable_memory(capacity, np.int64)
-    new_index, index = immutable_memory(capacity, np.int64)
+    capacity = int((trains.offsets[chosen + 1] - trains.offsets[chosen]).sum())
+    # Two pieces of memory would cost twice the calls.
+    memory, events = immutable_memory(2 * capacity, np.int64)
     offsets = np.empty(chosen.size + 1, np.int64)
     times = np.empty((2, chosen.size), np.int64)
     given = np.empty(0, np.float32) if trains.value is None else trains.value
@@ -156,14 +157,15 @@ def make_batch(
     before_us = limits.MAX_TIME_US + 1 if length_us is None else length_us
     is_sorted = gather(
         trains.t_us, trains.index, given, trains.offsets, chosen, sample_seeds, before_us, dropout,
-        new_t_us, new_index, value, offsets, times,
+        memory[:capacity], memory[capacity:], value, offsets, times,
     )  # fmt: skip
-    del new_t_us, new_index
+    del memory
     if not is_sorted:
         # Only the chosen samples are sorted: the whole data set would cost its size at every batch.
         some = sorted_by_time(trains.take(chosen))
         return make_batch(model, some, range(len(some)), seeds, length_us, dropout)
-    t_us, index = t_us[: offsets[-1]], index[: offsets[-1]]
+    count = int(offsets[-1])
+    t_us, index = events[:count], events[capacity : capacity + count]
     end_us = times[0]
     if length_us is not None:
         end_us = np.full(chosen.size, length_us - 1, np.int64)
@@ -172,14 +174,25 @@ def make_batch(
     passes = times[1]
     timestep = model.timestep_us
     if timestep:
-        passes = np.where(end_us < 0, 0, end_us // timestep + 1).astype(np.int64)
+        passes = end_us // timestep + 1  # 0 if the end is -1
     if (longest := passes.max(initial=0)) > limits.MAX_PASSES:
         raise LimitError(
             f"a sample must have at most {limits.MAX_PASSES} passes, got {longest}; "
             "use a longer timestep or a shorter duration_us"
         )
-    values = None if trains.value is None else value[: offsets[-1]]
+    values = None if trains.value is None else value[:count]
     return Batch(t_us, index, offsets, end_us, passes, sample_seeds, size, timestep, values)
+
+
+def _seed_array(seeds: Sequence[int] | NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return seeds as u64[B].
+
+    Raises:
+        ValueError: One is out of range.
+    """
+    if isinstance(seeds, np.ndarray) and seeds.dtype == np.uint64 and seeds.ndim == 1:
+        return immutable(seeds, np.uint64)
+    return np.array([check_seed(seed) for seed in seeds], np.uint64)
 
 
 def sorted_by_time(trains: SpikeTrains) -> SpikeTrains:

@@ -17,7 +17,7 @@ from neuroasync.core.model.checks import check_int
 from neuroasync.core.model.model import Model
 from neuroasync.train.augmentation import Augmentation
 from neuroasync.train.batch import Batch, make_batch, sorted_by_time
-from neuroasync.train.kernels.random_draws import shuffle_keys
+from neuroasync.train.kernels.random_draws import sample_seeds, shuffle_keys
 
 __all__ = ["Batches"]
 
@@ -92,14 +92,13 @@ class Batches:
             samples: Their numbers, in the order of the batch.
         """
         # A sample has another seed in each epoch, and so another order and other dropout.
-        base = sample_seed(self._seed, epoch)
-        seeds = [sample_seed(base, i) for i in samples.tolist()]
+        seeds = sample_seeds(np.uint64(sample_seed(self._seed, epoch)), samples)
         if self._augmentation is None:
             return make_batch(
                 self._model, self._trains, samples, seeds, self._duration_us, self._dropout
             )
         taken, everyone = self._trains.take(samples), range(len(samples))
-        changed = self._augmentation(taken, np.array(seeds, np.uint64))
+        changed = self._augmentation(taken, seeds.copy())
         batch = make_batch(self._model, changed, everyone, seeds, self._duration_us, self._dropout)
         if not self._model.timestep_us:
             return batch

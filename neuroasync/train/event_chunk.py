@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.network_state import NetworkState
-from neuroasync.core.engine.packed_network import PackedArrays
 from neuroasync.core.engine.scratch_buffers import grown
 from neuroasync.core.kernels.layout import Context, Control, SpikeLog, TurnLog
 from neuroasync.errors import LimitError
@@ -23,12 +22,22 @@ _MAX_SLOTS: Final = 2**31 - 1
 
 
 class Chunk:
-    """Network state and logs of some samples, reused by later batches."""
+    """Network state and logs of some samples, reused by later batches.
+
+    Attributes:
+        state: The state of the network.
+        scratch: Its scratch buffers, which hold the logs of spikes and deliveries.
+        peak_addresses: i64[3], addresses of the peaks and of their steps, and the bytes of each
+            sample in either; all 0 without peaks.
+    """
 
     def __init__(self, plan: ExecutionPlan) -> None:
         self.state = NetworkState(plan)
+        self.state.keep = True
+        self.scratch = self.state.acquire_scratch()
         self.peaks = np.zeros((0, 0, 0), np.float32)
         self.peak_steps = np.zeros((0, 0, 0), np.int32)
+        self.peak_addresses = np.zeros(3, np.int64)
         self.states = np.zeros((3, 0, 0, 0), np.float32)
         self.turn_log = np.zeros((len(TurnLog), 0), np.int64)
         self.turn_potentials = np.zeros(0, np.float32)
@@ -38,63 +47,51 @@ class Chunk:
         self.runs = np.zeros((RUN_ROWS, 0), np.int32)
         self.keeps = False
         self.samples = slice(0, 0)
-        self._arrays: PackedArrays | None = None
+        self._sizes = (0, 0, False)
 
-    def open(self, samples: slice, passes: int, arrays: PackedArrays, keeps_states: bool) -> None:
+    def open(self, samples: slice, passes: int, keeps_states: bool) -> None:
         """Prepare the chunk for ``samples``.
 
         Args:
             samples: Range of samples in the batch.
             passes: Passes whose potentials are recorded; 0 records none, for forward passes
                 without a backward pass.
-            arrays: The network with the weights and the neurons to use.
             keeps_states: Whether to record the state of each neuron at the end of each pass.
         """
-        count, plan = samples.stop - samples.start, self.state.plan
-        has_turns = plan.has_turns
-        neurons, populations = plan.packed.model.size, len(plan.packed.model.populations)
-        shape = (count, passes, neurons) if passes and not has_turns else (count, 0, 0)
-        if self.peaks.shape != shape:
-            self.peaks, self.peak_steps = np.empty(shape, np.float32), np.empty(shape, np.int32)
-        if passes and has_turns:
-            # One turn of each population in a pass; back edges may add others, for which the
-            # logs grow. Kernels want room for one more turn.
-            self._grow_turns((count * passes + 1) * populations, (count * passes + 1) * neurons)
-        elif self.turn_log.shape[1]:
-            self.turn_log = np.zeros((len(TurnLog), 0), np.int64)
-            self.turn_potentials = np.zeros(0, np.float32)
-        shape = (count, passes, neurons) if keeps_states else (0, 0, 0)
-        if self.states.shape[1:] != shape:
-            self.states = np.empty((3, *shape), np.float32)
-        self.keeps = passes > 0
-        if self.keeps:
-            self._grow_deliveries(_SLOTS, _SLOTS)
+        sizes = samples.stop - samples.start, passes, keeps_states
+        if sizes != self._sizes:  # Most batches have the sizes of the one before.
+            self._allocate(*sizes)
+            self._sizes = sizes
         self.samples = samples
-        self.ends = np.zeros((5, count), np.int64)
-        self.state.keep = True
-        context = self.state.acquire_scratch().context
-        self._arrays = arrays  # The context has their addresses.
-        for column, array in (
-            (Context.WEIGHTS, arrays.weights),
-            (Context.THRESHOLDS, arrays.thresholds),
-            (Context.FACTORS, arrays.factors),
-            (Context.TAUS, arrays.taus),
-            (Context.UNIFORM, arrays.uniform),
-            (Context.DYNAMICS, arrays.dynamics),
-        ):
-            context[column] = array.ctypes.data
-        context[Context.PEAK_PASSES] = passes
-        context[Context.PEAKS] = self.peaks.ctypes.data if self.peaks.size else 0
-        if has_turns:
-            context[Context.TURNS] = 0
-            self._place_turns()
+        self.ends = np.zeros((5, sizes[0]), np.int64)
+        self.scratch.context[Context.TURNS] = 0
         control = self.state.control
         control[Control.SPIKE_LOG] = control[Control.DELIVERY_LOG] = 0
 
-    def peak_addresses(self) -> NDArray[np.int64]:
-        """Return the addresses of the peaks and of their steps, and the bytes per sample."""
-        size = self.peaks[0].nbytes if self.peaks.size else 0
-        return np.array([self.peaks.ctypes.data, self.peak_steps.ctypes.data, size], np.int64)
+    def _allocate(self, count: int, passes: int, keeps_states: bool) -> None:
+        """Make room for ``count`` samples; see :meth:`open` for the other arguments."""
+        plan, context = self.state.plan, self.scratch.context
+        neurons, populations = plan.packed.model.size, len(plan.packed.model.populations)
+        shape = (count, passes, neurons) if passes and not plan.has_turns else (count, 0, 0)
+        self.peaks, self.peak_steps = np.empty(shape, np.float32), np.empty(shape, np.int32)
+        places = self.peaks.ctypes.data, self.peak_steps.ctypes.data, 4 * passes * neurons
+        self.peak_addresses = np.array(places if self.peaks.size else (0, 0, 0), np.int64)
+        if passes and plan.has_turns:
+            # One turn of each population in a pass; back edges may add others, for which the
+            # logs grow. Kernels want room for one more turn.
+            self._grow_turns((count * passes + 1) * populations, (count * passes + 1) * neurons)
+        else:
+            self.turn_log = np.zeros((len(TurnLog), 0), np.int64)
+            self.turn_potentials = np.zeros(0, np.float32)
+        if plan.has_turns:
+            self._place_turns()
+        shape = (count, passes, neurons) if keeps_states else (0, 0, 0)
+        self.states = np.empty((3, *shape), np.float32)
+        self.keeps = passes > 0
+        if self.keeps:
+            self._grow_deliveries(_SLOTS, _SLOTS)
+        context[Context.PEAK_PASSES] = passes
+        context[Context.PEAKS] = self.peak_addresses[0]
 
     def grow(self) -> None:
         """Enlarge the logs that are full, and keep their contents.
@@ -102,7 +99,7 @@ class Chunk:
         Raises:
             LimitError: The samples have too many deliveries.
         """
-        control, scratch = self.state.control, self.state.acquire_scratch()
+        control, scratch = self.state.control, self.scratch
         rows, delivered = int(control[Control.SPIKE_LOG]), int(control[Control.DELIVERY_LOG])
         if self.keeps:
             # The kernel may have run out of room for the deliveries of the sample at its end.
@@ -145,7 +142,7 @@ class Chunk:
 
     def _place_turns(self) -> None:
         """Write the addresses and sizes of the logs of turns to the context."""
-        context = self.state.acquire_scratch().context
+        context = self.scratch.context
         context[Context.TURN_LOG] = self.turn_log.ctypes.data
         context[Context.TURN_LOG_CAPACITY] = self.turn_log.shape[1]
         context[Context.TURN_POTENTIALS] = self.turn_potentials.ctypes.data
@@ -153,7 +150,7 @@ class Chunk:
 
     def sample_rows(self) -> Iterable[NDArray[np.int64]]:
         """Return each sample's spikes as i64[spikes, 3]: pass, step, neuron."""
-        spike_log = self.state.acquire_scratch().spike_log
+        spike_log = self.scratch.spike_log
         rows = spike_log[[SpikeLog.PASS, SpikeLog.STEP, SpikeLog.NEURON]].T
         starts = [0, *self.ends[1, :-1].tolist()]
         return (rows[a:b] for a, b in zip(starts, self.ends[1].tolist(), strict=True))

@@ -22,16 +22,17 @@ from neuroasync.core.engine.packed_network import PackedArrays, PackedNetwork
 from neuroasync.core.engine.packed_neurons import neuron_arrays
 from neuroasync.core.engine.policies import LayerSync, custom_policy, policy_name
 from neuroasync.core.engine.run_settings import RunSettings, forward_step_limit_error
+from neuroasync.core.immutable import immutable
 from neuroasync.core.kernels.layout import Control, Dynamics, Interrupt
 from neuroasync.core.model.checks import must_be, shown
 from neuroasync.core.model.model import Model
 from neuroasync.core.model.neurons import Neuron
-from neuroasync.train.batch import Batch, pass_intervals
+from neuroasync.train.batch import Batch
 from neuroasync.train.event_chunk import Chunk
 from neuroasync.train.kernels.backward import backward_samples
 from neuroasync.train.kernels.backward_turns import backward_turns
 from neuroasync.train.kernels.forward import forward_samples
-from neuroasync.train.neurons.decays import decay_slopes, decays_of
+from neuroasync.train.neurons.decays import DecayTables
 from neuroasync.train.neurons.learned import LearnedParameters
 from neuroasync.train.parallel.exchange import Exchange
 from neuroasync.train.parallel.shares import (
@@ -49,6 +50,8 @@ _Result = TypeVar("_Result")
 CHUNKS: Final = 8
 """Number of chunks, and so of threads and workers that a batch can use. Each thread needs a
 gradient buffer as large as the weights."""
+
+_NO_VALUES: Final = immutable(np.zeros(0, np.float32), np.float32)
 
 
 def check_trainable(model: Model) -> None:
@@ -139,7 +142,7 @@ class EventRecordRunner:
         self.threads = min(CHUNKS, threads or cores())
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
         self._idle: dict[tuple[RunSettings, float], tuple[ExecutionPlan, list[Chunk]]] = {}
-        self._fixed_decays: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+        self._decays = DecayTables(model, learns=learned is not None)
         self._buffers: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
         sizes = [p.size for p in model.populations]
         self._owner = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
@@ -202,10 +205,10 @@ class EventRecordRunner:
         exchange = self._exchange
         workers, worker = (1, 0) if exchange is None else (exchange.workers, exchange.worker)
         shares = shares_of(len(batch), CHUNKS, workers)
+        passes = batch.timesteps if keep else 0
         for samples in shares[worker]:
             chunk = idle.pop() if idle else Chunk(plan)
-            passes = batch.timesteps if keep else 0
-            chunk.open(samples, passes, arrays, keep and self._needs_states)
+            chunk.open(samples, passes, keep and self._needs_states)
             record.chunks.append(chunk)
         # When the record is garbage-collected, a later batch can reuse its chunks.
         weakref.finalize(record, idle.extend, list(record.chunks))
@@ -248,30 +251,32 @@ class EventRecordRunner:
             ExchangeError: The connection to another worker was lost.
         """
         kind, slope = surrogate[0], np.float32(surrogate[1])
-        decays, slopes, decay_of = self._decays(record)
+        decays, slopes, decay_of = self._decays.tables(record.neurons, record.batch)
         size, columns = record.arrays.weights.size, 0 if self.learned is None else self.model.size
         output = self.model.index(self.model.output)
 
+        network = (*record.arrays[:5], self._increments, self._owner)
+        in_turns = isinstance(record.settings.policy, LayerSync)
+
         def backward_chunk(chunk: Chunk) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
             grad, neuron_grad = self._cleared_gradients(size, columns)
-            logs, at = chunk.state.acquire_scratch(), chunk.samples
+            logs, at = chunk.scratch, chunk.samples
             target = (
                 chunk.states, grad_votes[at], grad_spikes[at], grad_potentials[at], output, kind,
                 slope, grad, neuron_grad,
             )  # fmt: skip
-            network = (*record.arrays[:5], self._increments, self._owner)
             deliveries = chunk.origins, chunk.factors, chunk.runs
-            if isinstance(record.settings.policy, LayerSync):
+            if in_turns:
                 backward_turns(
                     *network, self._lags, decays, slopes, decay_of[at], logs.spike_log, *deliveries,
                     chunk.turn_log, chunk.turn_potentials, chunk.ends, *target,
                 )  # fmt: skip
-                return grad, neuron_grad
-            backward_samples(
-                *network, self._by_rank, self._lags, decays, slopes, decay_of[at], logs.spike_log,
-                logs.spike_log_momentum, *deliveries, chunk.ends, chunk.peaks, chunk.peak_steps,
-                *target,
-            )  # fmt: skip
+            else:
+                backward_samples(
+                    *network, self._by_rank, self._lags, decays, slopes, decay_of[at],
+                    logs.spike_log, logs.spike_log_momentum, *deliveries, chunk.ends, chunk.peaks,
+                    chunk.peak_steps, *target,
+                )  # fmt: skip
             return grad, neuron_grad
 
         total, of_neurons = np.zeros(size, np.float32), np.zeros((3, columns), np.float32)
@@ -311,16 +316,20 @@ class EventRecordRunner:
         Returns:
             The pass that took too many forward steps, if there is one.
         """
-        batch, at, state = record.batch, chunk.samples, chunk.state
-        value = 0 if batch.value is None else batch.value.ctypes.data
-        events = np.array([batch.t_us.ctypes.data, batch.index.ctypes.data, value], np.int64)
+        batch, at, state, arrays = record.batch, chunk.samples, chunk.state, record.arrays
+        value = _NO_VALUES if batch.value is None else batch.value
+        network = (
+            arrays.weights, arrays.thresholds, arrays.factors, arrays.taus, arrays.uniform,
+            arrays.dynamics,
+        )  # fmt: skip
         k, resumes = 0, False
         while True:
             k, interrupt = forward_samples(
-                state.context, k, resumes, events, batch.end_us[at], batch.seeds[at],
-                batch.offsets[at.start : at.stop + 1], chunk.peak_addresses(), chunk.ends,
-                self._owner, chunk.keeps, chunk.origins, chunk.factors, chunk.runs, chunk.states,
-                record.votes[at], record.spikes[at], record.potentials[at], record.labels[at],
+                state.context, k, resumes, network, batch.t_us, batch.index, value,
+                batch.end_us[at], batch.seeds[at], batch.offsets[at.start : at.stop + 1],
+                chunk.peak_addresses, chunk.ends, self._owner, chunk.keeps, chunk.origins,
+                chunk.factors, chunk.runs, chunk.states, record.votes[at], record.spikes[at],
+                record.potentials[at], record.labels[at],
             )  # fmt: skip
             control, resumes = state.control, True
             if interrupt == Interrupt.NEEDS_ROOM:
@@ -329,22 +338,3 @@ class EventRecordRunner:
                 return at.start + k, int(control[Control.PASS]), int(control[Control.LAST_OWNER])
             else:
                 return None
-
-    def _decays(
-        self, record: EventRecord
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
-        """Return decay factors f32[D, 3, N] and their derivatives f32[D, 2, N].
-
-        The third result is their row i64[B, T] for the time before each pass.
-        """
-        intervals, rows = pass_intervals(self.model, record.batch)
-        if self._fixed_decays is not None:
-            return *self._fixed_decays, rows
-        arguments = self.model, record.neurons
-        decays = np.stack([np.stack(decays_of(*arguments, us)) for us in intervals])
-        slopes = np.zeros((len(intervals), 2, 0), np.float32)
-        if self.learned is not None:
-            slopes = np.stack([np.stack(decay_slopes(*arguments, us)) for us in intervals])
-        elif self.model.timestep_us:
-            self._fixed_decays = decays, slopes
-        return decays, slopes, rows

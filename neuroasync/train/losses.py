@@ -40,7 +40,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from neuroasync.core.model.checks import check_int
+from neuroasync.core.model.checks import check_int, must_be, shown
+from neuroasync.train.kernels.batch_checks import are_below
+from neuroasync.train.kernels.pass_losses import pass_losses
 
 __all__ = [
     "LOSSES",
@@ -97,14 +99,12 @@ def vote_loss(
         f32[], the loss.
 
     Raises:
-        ValueError: The kind is unknown.
+        ValueError: The kind is unknown, or a label is no class.
     """
     labels, passes = _targets(votes, labels, passes, kind, _OF_VOTES)
     if kind == "final":
         return cross_entropy(scale * votes.sum(1), labels)
-    if kind == "accumulated":
-        votes = votes.cumsum(1)
-    return _mean_over_passes(_each_pass(scale * votes, labels), passes).mean()
+    return _loss_of_passes(votes, labels, passes, scale, accumulates=kind == "accumulated")
 
 
 def potential_loss(
@@ -129,11 +129,11 @@ def potential_loss(
         f32[], the loss.
 
     Raises:
-        ValueError: The kind is unknown.
+        ValueError: The kind is unknown, or a label is no class.
     """
     labels, passes = _targets(potentials, labels, passes, kind, _OF_POTENTIALS)
     if kind == "accumulated":
-        return _mean_over_passes(_each_pass(scale * potentials, labels), passes).mean()
+        return _loss_of_passes(potentials, labels, passes, scale, accumulates=False)
     if not potentials.shape[1]:
         return cross_entropy(scale * potentials.sum(1), labels)
     if kind == "final":
@@ -145,11 +145,52 @@ def potential_loss(
     return cross_entropy(scale * highest, labels)
 
 
-def _each_pass(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the cross-entropy in each pass, f32[B, T], from logits f32[B, T, classes]."""
+def _loss_of_passes(
+    outputs: Tensor, labels: Tensor, passes: Tensor, scale: float, *, accumulates: bool
+) -> Tensor:
+    """Return the mean cross-entropy over the passes of each sample, averaged over the samples."""
+    if outputs.device.type == "cpu":
+        arguments = outputs, labels, passes, scale, accumulates
+        return _PassLosses.apply(*arguments)  # type: ignore[no-any-return, no-untyped-call]
+    return _loss_by_torch(outputs, labels, passes, scale, accumulates=accumulates)
+
+
+def _loss_by_torch(
+    outputs: Tensor, labels: Tensor, passes: Tensor, scale: float, *, accumulates: bool
+) -> Tensor:
+    """Do what :func:`_loss_of_passes` does on any device."""
+    logits = scale * (outputs.cumsum(1) if accumulates else outputs)
     # Torch's softmax over a few classes is many times faster if they are not the last axis.
     by_class = logits.permute(2, 0, 1).contiguous().log_softmax(0)
-    return -by_class.gather(0, labels[None, :, None].expand(1, *logits.shape[:2]))[0]
+    each = -by_class.gather(0, labels[None, :, None].expand(1, *logits.shape[:2]))[0]
+    counts = torch.arange(each.shape[1], device=each.device) < passes[:, None]
+    return ((each * counts).sum(1) / passes.clamp(min=1)).mean()
+
+
+class _PassLosses(torch.autograd.Function):
+    """The same by a kernel, on the CPU, where torch spends most of the time on its many calls."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, outputs: Tensor, labels: Tensor, passes: Tensor, scale: float, accumulates: bool
+    ) -> Tensor:
+        values, classes = outputs.detach().contiguous().numpy(), labels.numpy()
+        # The kernel indexes memory with them.
+        if labels.shape != values.shape[:1] or passes.shape != values.shape[:1]:
+            requirement = f"of the same length as `passes` and the {len(values)} samples"
+            raise ValueError(must_be("labels", requirement, f"{len(labels)} and {len(passes)}"))
+        if not are_below(classes, values.shape[2]):
+            requirement = f"classes from 0 to {values.shape[2] - 1}"
+            raise ValueError(must_be("labels", requirement, shown(classes.tolist())))
+        gradient = np.empty(values.shape, np.float32)
+        loss = pass_losses(values, classes, passes.numpy(), float(scale), accumulates, gradient)
+        ctx.gradient = torch.from_numpy(gradient)
+        return torch.from_numpy(np.array(loss, np.float32))
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad_loss: Tensor) -> Any:
+        return grad_loss * ctx.gradient, None, None, None, None
 
 
 def window_votes(votes: Tensor, passes: int, intervals: int) -> Tensor:
@@ -258,9 +299,3 @@ def _beside(tensor: Tensor, values: Tensor | NDArray[Any]) -> Tensor:
         # Torch warns if it shares the memory of a read-only array.
         values = torch.from_numpy(np.array(values))
     return values.to(tensor.device)
-
-
-def _mean_over_passes(each: Tensor, passes: Tensor) -> Tensor:
-    """Return the mean of f32[B, T] over the passes that each sample has, as f32[B]."""
-    counts = torch.arange(each.shape[1], device=each.device) < passes[:, None]
-    return (each * counts).sum(1) / passes.clamp(min=1)

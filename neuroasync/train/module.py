@@ -117,6 +117,7 @@ class SpikingNetwork(nn.Module):
         else:
             self.values = nn.Parameter(torch.cat([flat, logs]))
         spread, fixed = _layout(model)
+        self._is_spread = spread.numel() > 0
         self.register_buffer("_spread", spread, persistent=False)
         self.register_buffer("_fixed", fixed, persistent=False)
         self.to(self.device)
@@ -145,7 +146,7 @@ class SpikingNetwork(nn.Module):
         self,
         trains: SpikeTrains,
         samples: Sequence[int] | NDArray[np.int64],
-        seeds: Sequence[int],
+        seeds: Sequence[int] | NDArray[np.uint64],
         duration_us: Duration | None = None,
         dropout: float = 0.0,
     ) -> Batch:
@@ -183,9 +184,11 @@ class SpikingNetwork(nn.Module):
 
     def packed(self) -> Tensor:
         """Return all weights and biases, f32[..], laid out like ``PackedArrays.weights``."""
-        spread, flat, fixed = self.get_buffer("_spread"), self._joined(), self.get_buffer("_fixed")
-        flat = torch.cat([flat, fixed]) if fixed.numel() else flat
-        return flat.index_select(0, spread) if spread.numel() else flat
+        flat = self._joined()
+        if not self._is_spread:
+            return flat
+        joined = torch.cat([flat, self.get_buffer("_fixed")])
+        return joined.index_select(0, self.get_buffer("_spread"))
 
     def parts(self, flat: Tensor | None = None) -> list[tuple[Tensor, Tensor | None]]:
         """Return weight and bias of each connection, in their shapes, as views.

@@ -11,7 +11,7 @@ from tests.helpers.paths import ROOT
 
 pytest.importorskip("torch")
 
-from bench.training import check_same, report
+from bench.training import check_same, report, targets_of
 from bench.training_steps import Task
 
 
@@ -37,9 +37,16 @@ def test_quick_run_measures_and_checks_every_contender():
 def test_missed_target_is_marked_in_the_table():
     ours = (0.1, 2**20)
     figures = {"neuroasync": line(*ours, ours), "dense": line(0.9, 2 * 2**20, ours)}
-    *_, neuroasync, dense, _ = report(Task(64), figures).splitlines()
+    task = Task(64)
+    *_, neuroasync, dense, _ = report(task, figures, targets_of(task)).splitlines()
     assert "met" not in neuroasync
     assert dense.endswith("9.0x       2.0    2.0x  time met (>= 8x), memory MISSED (>= 3x)")
+
+
+def test_snntorch_has_a_target_with_one_thread_only():
+    key = "snntorch", "time_ratio"
+    assert targets_of(Task(64))[key] > targets_of(Task(256))[key] >= 2
+    assert key not in targets_of(Task(64, threads=2))
 
 
 def test_contenders_with_different_results_are_rejected():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from neuroasync import SpikeTrain, SpikeTrains
+from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.train import Batches, make_batch
 from neuroasync.train import batch as batch_module
 from tests.helpers.small_trainings import TINY, tiny_samples
@@ -36,6 +37,14 @@ def test_the_labels_belong_to_the_samples_of_the_batch():
         expected = make_batch(TINY, SAMPLES, chosen, batch.seeds)
         assert np.array_equal(batch.t_us, expected.t_us)
         assert np.array_equal(batch.index, expected.index)
+
+
+def test_each_sample_has_a_seed_of_its_own_in_each_epoch():
+    batches = Batches(TINY, SAMPLES, 4, seed=2**64 - 1)
+    for epoch in range(2):
+        for (batch, _), chosen in zip(batches.epoch(epoch), batches.chosen(epoch), strict=True):
+            base = sample_seed(2**64 - 1, epoch)
+            assert batch.seeds.tolist() == [sample_seed(base, i) for i in chosen.tolist()]
 
 
 def test_the_seed_determines_order_and_dropout():

@@ -21,7 +21,7 @@ def test_a_loss_that_is_not_finite_ends_the_epoch_with_the_name_of_the_batch():
         match=r"^the training diverged: in epoch 1 of 3, batch 1 of 3, the loss is (nan|inf); try "
         "a lower `lr`, `vote_scale` or `penalty`$",
     ):
-        fit(TINY, TRAIN, config(vote_scale=3e38))
+        fit(TINY, TRAIN, config(vote_scale=1e39))
 
 
 def test_weights_that_are_not_finite_end_the_epoch_although_the_loss_is():

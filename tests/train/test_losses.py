@@ -8,7 +8,7 @@ import torch
 
 from neuroasync.train import Surrogate
 from neuroasync.train.kernels.surrogate import derivative
-from neuroasync.train.losses import spike_penalty, vote_loss
+from neuroasync.train.losses import _loss_by_torch, potential_loss, spike_penalty, vote_loss
 from neuroasync.train.schedule import learning_rate_factor, penalty_factor
 
 # One sample, two classes, three passes: votes so far are (1, 0), (1, 0), (1, 2).
@@ -41,6 +41,46 @@ def test_passes_beyond_the_end_of_a_sample_do_not_count():
     labels, passes = torch.tensor([0, 0]), torch.tensor([3, 1])
     expected = ((nll(1, 0) + nll(1, 0) + nll(1, 2)) / 3 + nll(1, 0)) / 2
     assert float(vote_loss(votes, labels, passes, "accumulated", 1.0)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("samples", [1, 13])
+@pytest.mark.parametrize("kind", ["accumulated", "timestep"])
+def test_kernel_and_torch_compute_the_same_loss_and_gradient(kind, samples):
+    rng = np.random.default_rng(3)
+    votes = torch.from_numpy(rng.poisson(0.5, (samples, 7, 5)).astype(np.float32))
+    votes.requires_grad_()
+    labels = torch.from_numpy(rng.integers(0, 5, samples))
+    passes = torch.from_numpy(rng.integers(0, 8, samples))
+    passes[0] = 7
+    loss = vote_loss(votes, labels, passes, kind, 0.7)
+    (gradient,) = torch.autograd.grad(2 * loss, votes)
+    expected = _loss_by_torch(votes, labels, passes, 0.7, accumulates=kind == "accumulated")
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(gradient, torch.autograd.grad(2 * expected, votes)[0])
+
+
+def test_accumulated_loss_of_potentials_is_the_mean_over_each_pass_alone():
+    expected = (nll(2, 0) + nll(0, 0) + nll(0, 4)) / 3
+    assert float(potential_loss(VOTES, LABEL, ALL, "accumulated", 2.0)) == pytest.approx(expected)
+
+
+def test_loss_of_outputs_that_are_not_finite_is_not_finite():
+    for value in (math.inf, -math.inf, math.nan):
+        potentials = VOTES.clone()
+        potentials[0, 1, 0] = value
+        assert not math.isfinite(float(potential_loss(potentials, LABEL, ALL)))
+
+
+@pytest.mark.parametrize("label", [-1, 2])
+def test_labels_that_are_no_classes_are_refused(label):
+    with pytest.raises(ValueError, match="`labels` must be classes from 0 to 1, got"):
+        vote_loss(VOTES, torch.tensor([label]), ALL)
+
+
+@pytest.mark.parametrize(("labels", "passes"), [([0, 1], [3]), ([0], [3, 3])])
+def test_another_number_of_labels_or_passes_than_of_samples_is_refused(labels, passes):
+    with pytest.raises(ValueError, match="`labels` must be of the same length as `passes` and"):
+        vote_loss(VOTES, torch.tensor(labels), torch.tensor(passes))
 
 
 def test_spike_penalty_is_the_squared_excess_of_each_hidden_population():

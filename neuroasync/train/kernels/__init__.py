@@ -10,6 +10,7 @@ silences       visits of the sites of neurons that did not fire
 accumulate     products of weights, spikes and adjoints for each kind of connection
 runs           the deliveries of a sample in runs of one step and one origin
 vectors        inner loops of the backward pass as LLVM vector code
+pass_losses    the cross-entropy of the passes of a batch, and its gradient
 batch_checks   the check of a batch, before kernels index memory with its values
 random_draws   gathering of samples, shuffling and input dropout from counter-based keys
 ============== =====================================================================

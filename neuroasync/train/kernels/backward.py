@@ -128,9 +128,9 @@ def backward_samples(
 
 
 @inlined
-def _prefetch_row(row):
-    """Ask for the beginning of a row of 32-bit numbers, which the next pass to visit reads."""
-    for at in range(0, min(4 * row.size, _PREFETCHED), _LINE):
+def _prefetch(row):
+    """Ask for the beginning of a contiguous row, which is read some time later."""
+    for at in range(0, min(row.itemsize * row.size, _PREFETCHED), _LINE):
         prefetch(row.ctypes.data + at)
 
 
@@ -184,6 +184,9 @@ def _backward_samples(
                 steps = max(steps, rows[SpikeLog.STEP, row1 - 1] + 1)
             if run < run1:
                 steps = max(steps, int(runs[STEP, run1 - 1]) + 1)
+                # The input, most of the slots, comes last.
+                _prefetch(origins[runs[BEGIN, run] : runs[END, run1 - 1]])
+                _prefetch(factors[runs[BEGIN, run] : runs[END, run1 - 1]])
             found = runs[:, run:run1]
             first_steps(
                 populations, connections, links, owner, by_rank, rows, row, row1, found, steps,
@@ -191,8 +194,8 @@ def _backward_samples(
             )  # fmt: skip
             bucket_sites(populations, first, peak_steps[k, now], steps, starts, unsorted, blocks)
             if now:
-                _prefetch_row(peaks[k, now - 1])
-                _prefetch_row(peak_steps[k, now - 1])
+                _prefetch(peaks[k, now - 1])
+                _prefetch(peak_steps[k, now - 1])
             begin_reverse_pass(k, now, begin, grad_potentials, states, work)
             _pass(
                 now, steps, ring, populations, connections, links, weights, thresholds, increments,

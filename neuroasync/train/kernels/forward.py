@@ -41,8 +41,8 @@ _UNLIMITED = np.int64(2**60)
 
 @kernel
 def forward_samples(
-    context, k, resumes, events, end_us, seeds, offsets, peaks, ends, owner, keeps, origins,
-    factors, runs, states, votes, spikes, potentials, labels,
+    context, k, resumes, network, t_us, index, value, end_us, seeds, offsets, peaks, ends, owner,
+    keeps, origins, factors, runs, states, votes, spikes, potentials, labels,
 ):  # fmt: skip
     """Run the samples from ``k`` on, until the chunk ends or the caller has to intervene.
 
@@ -51,8 +51,12 @@ def forward_samples(
             one after another; that of deliveries holds a single sample.
         k: First sample of the chunk to run.
         resumes: Whether sample ``k`` was interrupted earlier and continues from there.
-        events: i64[3], addresses of the events' times (µs), input indices and values, in (time,
-            index) order within a sample; the last is 0 if they are spikes.
+        network: The weights, thresholds, factors, taus, uniform factors and dynamics with which
+            the samples run; see ``neuroasync.core.kernels.layout``. The context gets their
+            addresses, so the caller must hold them.
+        t_us, index: i64[events], times (µs) and input indices of the events of the batch, in
+            (time, index) order within a sample.
+        value: f32[events], their values; f32[0] if they are spikes.
         end_us: i64[S], time of each sample's last pass, µs.
         seeds: u64[S], seed of each sample's order keys.
         offsets: i64[S + 1], start of each sample's events.
@@ -80,10 +84,11 @@ def forward_samples(
     c = i64_at(context, len(Context))
     control, output = control_of(c), settings_of(c)[Settings.OUTPUT]
     start = populations_of(c)[output, Populations.START]
+    _place_network(c, network)
     while k < seeds.size:
-        c[Context.T_US] = events[0] + 8 * offsets[k]
-        c[Context.INDEX] = events[1] + 8 * offsets[k]
-        c[Context.VALUE] = events[2] + 4 * offsets[k] if events[2] else 0
+        c[Context.T_US] = t_us.ctypes.data + 8 * offsets[k]
+        c[Context.INDEX] = index.ctypes.data + 8 * offsets[k]
+        c[Context.VALUE] = value.ctypes.data + 4 * offsets[k] if value.size else 0
         c[Context.EVENTS] = offsets[k + 1] - offsets[k]
         if peaks[2]:
             c[Context.PEAKS] = peaks[0] + k * peaks[2]
@@ -116,6 +121,15 @@ def forward_samples(
                 votes[k, now, i - start] += np.float32(1.0)
         k += 1
     return k, Interrupt.DONE
+
+
+@inlined
+def _place_network(c, network):
+    """Write the addresses of the arrays that may be others in each batch to the context."""
+    weights, thresholds, factors, taus, uniform, dynamics = network
+    c[Context.WEIGHTS], c[Context.THRESHOLDS] = weights.ctypes.data, thresholds.ctypes.data
+    c[Context.FACTORS], c[Context.TAUS] = factors.ctypes.data, taus.ctypes.data
+    c[Context.UNIFORM], c[Context.DYNAMICS] = uniform.ctypes.data, dynamics.ctypes.data
 
 
 @inlined

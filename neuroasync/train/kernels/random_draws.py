@@ -7,10 +7,10 @@ resumed training uses the same numbers as an uninterrupted one.
 import numpy as np
 
 from neuroasync.core.kernels.jit import kernel
-from neuroasync.core.kernels.order_keys import neuron_key, step_prefix, uniform
+from neuroasync.core.kernels.order_keys import GOLDEN, mix, neuron_key, step_prefix, uniform
 from neuroasync.train.kernels.batch_checks import count_times
 
-__all__ = ["gather", "shuffle_keys"]
+__all__ = ["gather", "sample_seeds", "shuffle_keys"]
 
 # Each use of random numbers flips other bits of the seed, so that its keys are independent of
 # those that order the spikes.
@@ -26,6 +26,15 @@ def shuffle_keys(seed, epoch, n):
     for i in range(n):
         keys[i] = neuron_key(prefix, i)
     return keys
+
+
+@kernel
+def sample_seeds(seed, samples):
+    """Return the seed of each sample, u64[B], given their numbers i64[B]; see ``sample_seed``."""
+    seeds = np.empty(samples.size, np.uint64)
+    for k in range(samples.size):
+        seeds[k] = mix(seed + GOLDEN * (np.uint64(samples[k]) + np.uint64(1)))
+    return seeds
 
 
 @kernel

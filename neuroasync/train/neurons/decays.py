@@ -8,11 +8,45 @@ from numpy.typing import NDArray
 from neuroasync.core.engine.packed_neurons import decay_factors
 from neuroasync.core.model.model import Model
 from neuroasync.core.model.neurons import Neuron, Parameter
+from neuroasync.train.batch import Batch, pass_intervals
 
-__all__ = ["decay_slopes", "decays_of"]
+__all__ = ["DecayTables", "decay_slopes", "decays_of"]
 
 _NEVER = float("inf")
 """Time constant of a variable that a population does not have."""
+
+
+class DecayTables:
+    """Decay factors for the passes of batches. They are kept if they are the same for all batches.
+
+    Args:
+        model: The network.
+        learns: Whether time constants or thresholds are learned.
+    """
+
+    def __init__(self, model: Model, *, learns: bool) -> None:
+        self._model, self._learns = model, learns
+        self._kept: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+
+    def tables(
+        self, neurons: Sequence[Neuron], batch: Batch
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+        """Return decay factors f32[D, 3, N] and their derivatives f32[D, 2, N].
+
+        The derivatives have no elements if nothing is learned. The third result is the row of both,
+        i64[B, T], for the time before each pass.
+        """
+        model = self._model
+        intervals, rows = pass_intervals(model, batch)
+        if self._kept is not None:
+            return *self._kept, rows
+        decays = np.stack([np.stack(decays_of(model, neurons, us)) for us in intervals])
+        slopes = np.zeros((len(intervals), 2, 0), np.float32)
+        if self._learns:
+            slopes = np.stack([np.stack(decay_slopes(model, neurons, us)) for us in intervals])
+        elif model.timestep_us:
+            self._kept = decays, slopes
+        return decays, slopes, rows
 
 
 def decays_of(

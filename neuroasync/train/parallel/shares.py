@@ -105,4 +105,5 @@ def add_and_clear(
 ) -> None:
     """Add the gradients of a chunk to ``totals``, and set them to 0 for the next chunk."""
     for total, gradient in zip(totals, of_chunk, strict=True):
-        move(gradient.reshape(-1), total.reshape(-1))
+        if gradient.size:
+            move(gradient.reshape(-1), total.reshape(-1))
