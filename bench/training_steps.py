@@ -69,7 +69,7 @@ class Task:
 
 
 Gradients = Callable[[], list[Tensor]]
-"""What returns the gradients of a step, for each connection [out, in]."""
+"""Function that returns the gradients of a step, for each connection [out, in]."""
 Step = Callable[[SpikeTrains], tuple[Tensor, Gradients]]
 """A step: from samples to the votes [samples, timesteps, classes] and the gradients."""
 
@@ -101,7 +101,7 @@ def dense_step(task: Task, model: Model) -> Step:
 
     def step(samples: SpikeTrains) -> tuple[Tensor, Gradients]:
         batch = make_batch(model, samples, range(len(samples)), range(len(samples)))
-        optimizer.zero_grad()
+        weights.grad = None
         run = run_torch_engine(weights, packed, batch, RunSettings(Random(), GROUP_SIZE), surrogate)
         _loss(run.votes, samples).backward()  # type: ignore[no-untyped-call]  # untyped in torch
         optimizer.step()
@@ -134,7 +134,8 @@ def snntorch_step(task: Task, model: Model, device: Device = "cpu") -> Step:
         sample = np.repeat(np.arange(len(samples)), np.diff(samples.offsets))
         frames[np.array(samples.t_us // 1000), sample, np.array(samples.index)] = 1.0
         frames = frames.to(device)
-        optimizer.zero_grad()
+        for layer in layers:
+            layer.weight.grad = None
         potentials = [neuron.init_leaky() for neuron in neurons]
         votes = []
         for spikes in frames:

@@ -5,7 +5,8 @@
     python -m tools.variants STUDY OUT --data DIR
 
 STUDY is the output folder of the study that ``docs/results/study.md`` names. Results are stored in
-the folder OUT, one file for each network, and a network with a file is not measured again.
+the folder OUT, one file for each network, and a network with a file is not measured again: use a
+new folder after a change of the variants below.
 """
 
 import argparse
@@ -17,10 +18,12 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from neuroasync.core.formats.atomic_write import atomic_file
 from neuroasync.metrics.mean import Mean
 from neuroasync.study.design.builtin_cases import CASES
 from neuroasync.study.design.stop_rules import ONE_POINT
 from neuroasync.study.report.number_format import counted, percent, points
+from neuroasync.study.results.output_folder import StudyError
 from neuroasync.study.run.samples import StudySamples
 from neuroasync.train.recipes import RECIPES, VOTING, Recipe, Training, recipes_for_topology
 from neuroasync.train.recipes.training import train_dataset
@@ -222,7 +225,8 @@ def main() -> None:
             path = variant.path(args.out, seed)
             if not path.exists():
                 measured = measure(variant, args.study, seed, args.data)
-                path.write_text(json.dumps(measured, indent=1), "utf-8")
+                with atomic_file(path, StudyError) as file:
+                    file.write(json.dumps(measured, indent=1).encode())
     page = with_rows(PAGE.read_text("utf-8"), "sparser", sparse_rows(args.out))
     PAGE.write_text(with_rows(page, "convolutions", convolution_rows(args.out)), "utf-8")
 

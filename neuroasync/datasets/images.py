@@ -103,7 +103,7 @@ def load_mnist_like(
 ) -> Dataset:
     """Load MNIST or Fashion-MNIST: images of 28 x 28 pixels in ten classes.
 
-    The first 1,000 images of the training file and the first 300 of the test file ship. With a
+    1,000 images of the training file and 300 of the test file ship. With a
     folder, all images in its files are loaded. With the rate code, an image has about 1,000
     events of 16 bytes in MNIST, and 2,300 in Fashion-MNIST.
     """

@@ -47,7 +47,7 @@ class Chunk:
         self.runs = np.zeros((RUN_ROWS, 0), np.int32)
         self.keeps = False
         self.samples = slice(0, 0)
-        self._sizes = (0, 0, False)
+        self._sizes: tuple[int, int, bool] | None = None
 
     def open(self, samples: slice, passes: int, keeps_states: bool) -> None:
         """Prepare the chunk for ``samples``.
@@ -60,8 +60,11 @@ class Chunk:
         """
         sizes = samples.stop - samples.start, passes, keeps_states
         if sizes != self._sizes:  # Most batches have the sizes of the one before.
+            self._sizes = None  # An exception would leave a part of it.
             self._allocate(*sizes)
             self._sizes = sizes
+        if self.state.plan.has_turns:  # The logs may have grown.
+            self._place_turns()
         self.samples = samples
         self.ends = np.zeros((5, sizes[0]), np.int64)
         self.scratch.context[Context.TURNS] = 0
@@ -83,8 +86,6 @@ class Chunk:
         else:
             self.turn_log = np.zeros((len(TurnLog), 0), np.int64)
             self.turn_potentials = np.zeros(0, np.float32)
-        if plan.has_turns:
-            self._place_turns()
         shape = (count, passes, neurons) if keeps_states else (0, 0, 0)
         self.states = np.empty((3, *shape), np.float32)
         self.keeps = passes > 0

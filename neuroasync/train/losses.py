@@ -40,8 +40,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from neuroasync.core.model.checks import check_int, must_be, shown
-from neuroasync.train.kernels.batch_checks import are_below
+from neuroasync.core.model.checks import check_int, must_be
 from neuroasync.train.kernels.pass_losses import pass_losses
 
 __all__ = [
@@ -99,7 +98,7 @@ def vote_loss(
         f32[], the loss.
 
     Raises:
-        ValueError: The kind is unknown, or a label is no class.
+        ValueError: The kind is unknown, a shape does not fit, or a label is no class.
     """
     labels, passes = _targets(votes, labels, passes, kind, _OF_VOTES)
     if kind == "final":
@@ -129,7 +128,7 @@ def potential_loss(
         f32[], the loss.
 
     Raises:
-        ValueError: The kind is unknown, or a label is no class.
+        ValueError: The kind is unknown, a shape does not fit, or a label is no class.
     """
     labels, passes = _targets(potentials, labels, passes, kind, _OF_POTENTIALS)
     if kind == "accumulated":
@@ -149,7 +148,7 @@ def _loss_of_passes(
     outputs: Tensor, labels: Tensor, passes: Tensor, scale: float, *, accumulates: bool
 ) -> Tensor:
     """Return the mean cross-entropy over the passes of each sample, averaged over the samples."""
-    if outputs.device.type == "cpu":
+    if outputs.device.type == "cpu" and outputs.dtype == torch.float32:
         arguments = outputs, labels, passes, scale, accumulates
         return _PassLosses.apply(*arguments)  # type: ignore[no-any-return, no-untyped-call]
     return _loss_by_torch(outputs, labels, passes, scale, accumulates=accumulates)
@@ -158,7 +157,7 @@ def _loss_of_passes(
 def _loss_by_torch(
     outputs: Tensor, labels: Tensor, passes: Tensor, scale: float, *, accumulates: bool
 ) -> Tensor:
-    """Do what :func:`_loss_of_passes` does on any device."""
+    """Compute the same with torch, on any device, with any type and any number of derivatives."""
     logits = scale * (outputs.cumsum(1) if accumulates else outputs)
     # Torch's softmax over a few classes is many times faster if they are not the last axis.
     by_class = logits.permute(2, 0, 1).contiguous().log_softmax(0)
@@ -168,29 +167,30 @@ def _loss_by_torch(
 
 
 class _PassLosses(torch.autograd.Function):
-    """The same by a kernel, on the CPU, where torch spends most of the time on its many calls."""
+    """Compute the same with a kernel. Torch spends most of the time on its many calls."""
 
     @staticmethod
     def forward(
         ctx: Any, outputs: Tensor, labels: Tensor, passes: Tensor, scale: float, accumulates: bool
     ) -> Tensor:
-        values, classes = outputs.detach().contiguous().numpy(), labels.numpy()
-        # The kernel indexes memory with them.
-        if labels.shape != values.shape[:1] or passes.shape != values.shape[:1]:
-            requirement = f"of the same length as `passes` and the {len(values)} samples"
-            raise ValueError(must_be("labels", requirement, f"{len(labels)} and {len(passes)}"))
-        if not are_below(classes, values.shape[2]):
-            requirement = f"classes from 0 to {values.shape[2] - 1}"
-            raise ValueError(must_be("labels", requirement, shown(classes.tolist())))
+        values = outputs.detach().contiguous().numpy()
         gradient = np.empty(values.shape, np.float32)
-        loss = pass_losses(values, classes, passes.numpy(), float(scale), accumulates, gradient)
+        loss = pass_losses(
+            values, labels.numpy(), passes.numpy(), float(scale), accumulates, gradient
+        )
+        ctx.save_for_backward(outputs, labels, passes)
+        ctx.scale, ctx.accumulates = scale, accumulates
         ctx.gradient = torch.from_numpy(gradient)
         return torch.from_numpy(np.array(loss, np.float32))
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_loss: Tensor) -> Any:
-        return grad_loss * ctx.gradient, None, None, None, None
+        gradient = grad_loss * ctx.gradient
+        if torch.is_grad_enabled():  # with `create_graph`, for a second derivative
+            outputs, labels, passes = ctx.saved_tensors
+            loss = _loss_by_torch(outputs, labels, passes, ctx.scale, accumulates=ctx.accumulates)
+            (gradient,) = torch.autograd.grad(loss, outputs, grad_loss, create_graph=True)
+        return gradient, None, None, None, None
 
 
 def window_votes(votes: Tensor, passes: int, intervals: int) -> Tensor:
@@ -286,16 +286,39 @@ def _targets(
     kind: LossKind,
     kinds: tuple[LossKind, ...],
 ) -> tuple[Tensor, Tensor]:
-    """Return labels and passes beside ``outputs``, for a loss with one label for each sample."""
+    """Return labels and passes beside ``outputs``, for a loss with one label for each sample.
+
+    Raises:
+        ValueError: The kind is unknown, a shape does not fit, or a label is no class.
+    """
     allowed = [known for known in kinds if known != "windowed"]
     if kind not in allowed:
         raise ValueError(f"`loss` must be one of {allowed}, got {kind!r:.80}")
-    return _beside(outputs, labels), _beside(outputs, passes)
+    if outputs.ndim != 3:
+        name = "votes" if kinds is _OF_VOTES else "potentials"
+        shape = tuple(outputs.shape)
+        raise ValueError(must_be(name, "of the shape [samples, passes, classes]", f"{shape}"))
+    samples, _, classes = outputs.shape
+    numbers = []
+    # They are checked where they are: on a GPU, each check would wait for it.
+    for name, values in (("labels", _tensor(labels)), ("passes", _tensor(passes))):
+        if values.shape != (samples,) or values.is_floating_point():
+            given = f"{values.dtype} of the shape {tuple(values.shape)}"
+            raise ValueError(must_be(name, f"an integer for each of the {samples} samples", given))
+        numbers.append(values.to(torch.int64))
+    if samples and not 0 <= int(numbers[0].min()) <= int(numbers[0].max()) < classes:
+        at = int(((numbers[0] < 0) | (numbers[0] >= classes)).nonzero()[0])
+        check_int(f"labels[{at}]", int(numbers[0][at]), 0, classes - 1, ValueError)
+    labels, passes = (each.to(outputs.device) for each in numbers)
+    return labels, passes
+
+
+def _tensor(values: Tensor | NDArray[Any]) -> Tensor:
+    """Return values as a tensor."""
+    # Torch warns if it shares the memory of a read-only array.
+    return values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
 
 
 def _beside(tensor: Tensor, values: Tensor | NDArray[Any]) -> Tensor:
     """Return values as a tensor on the device of ``tensor``."""
-    if not isinstance(values, Tensor):
-        # Torch warns if it shares the memory of a read-only array.
-        values = torch.from_numpy(np.array(values))
-    return values.to(tensor.device)
+    return _tensor(values).to(tensor.device)

@@ -1,22 +1,46 @@
 """The measurement of variants computes what the page says."""
 
+import asyncio
 import json
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 
-from neuroasync import parse_topology
+from neuroasync import Network, parse_topology, write_bundle
+from neuroasync.shipped import shipped_bundle
+from neuroasync.study.design.builtin_cases import CASES
+from neuroasync.study.run.samples import StudySamples
 from neuroasync.train.recipes import RECIPES
 from tools import variants
 from tools.result_pages import with_rows
-from tools.variants import PAGE, SEEDS, convolution_rows, convolutional, sparse_rows, sparser
+from tools.variants import (
+    PAGE,
+    SEEDS,
+    Variant,
+    convolution_rows,
+    convolutional,
+    measure,
+    sparse_rows,
+    sparser,
+)
 
-CASES = ("digits", "nmnist-small", "mnist")
+NAMES = ("digits", "nmnist-small", "mnist")
 
 
 def outcome(accuracy, rounds, spikes):
     return {"accuracy": accuracy, "rounds": rounds, "spikes": spikes}
+
+
+def decide_samples(network, samples):
+    """Return the decisions on all samples."""
+
+    async def decide():
+        async with network:
+            return await network.decide_all(samples, seed=0)
+
+    return asyncio.run(decide())
 
 
 def results(early, quiet=(0.9, 40.0, 160.0)):
@@ -63,7 +87,7 @@ def test_shares_are_those_of_the_study_and_of_the_same_target(folder):
     assert rows[4][4].startswith("-2.0")
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", NAMES)
 def test_sparser_networks_differ_from_the_recipe_in_the_target_and_the_epochs_only(case):
     study, *others = sparser(case)
     assert all(variant.recipe is None for variant in study)
@@ -99,8 +123,26 @@ def test_convolutional_networks_connect_every_population_to_the_output(tmp_path)
     assert rows[0][-1].startswith("1,234")
 
 
+def test_outcomes_are_those_of_deciding_the_held_out_samples(tmp_path):
+    (tmp_path / "bundles").mkdir()
+    bundle = shipped_bundle("layered")
+    write_bundle(bundle, tmp_path / "bundles" / "digits-layered-0.nab")
+    measured = measure(Variant("digits", "layered"), tmp_path, 0, str(tmp_path))
+    test = StudySamples(CASES["digits"], None).of_seed(0).dataset.test
+    network = Network(bundle, policy="fifo", group_size=8, until="quiet")
+    decisions = decide_samples(network, test)
+    outcome = measured["orders"]["fifo"]["quiet"]
+    right = [d.label == label for d, label in zip(decisions, test.labels, strict=True)]
+    assert outcome["accuracy"] == pytest.approx(np.mean(right))
+    assert outcome["rounds"] == pytest.approx(np.mean([d.rounds for d in decisions]))
+    for runs in measured["orders"].values():
+        assert runs["early"]["rounds"] < runs["quiet"]["rounds"]
+        assert runs["early"]["spikes"] < runs["quiet"]["spikes"]
+    assert measured["parameters"] == bundle.model.parameters
+
+
 def test_every_network_has_its_own_files(tmp_path):
-    networks = [v for case in CASES for group in sparser(case) for v in group]
+    networks = [v for case in NAMES for group in sparser(case) for v in group]
     networks += [v for case in ("mnist", "nmnist-small") for v in convolutional(case) if v.label]
     paths = {variant.path(tmp_path, seed) for variant in networks for seed in SEEDS}
     assert len(paths) == len(networks) * len(SEEDS)

@@ -6,7 +6,8 @@ import pytest
 from neuroasync import LimitError, SpikeTrains, parse_topology
 from neuroasync.core.engine.policies import LayerSync, Random
 from neuroasync.core.engine.run_settings import RunSettings
-from neuroasync.train import event_chunk, make_batch
+from neuroasync.core.kernels.layout import Context
+from neuroasync.train import Surrogate, event_chunk, make_batch
 from neuroasync.train.event_record import CHUNKS, EventRecordRunner
 
 PASSES, SAMPLES = 5, 12
@@ -74,3 +75,59 @@ def test_a_chunk_with_too_many_deliveries_raises_an_error_that_says_what_to_do(m
 def test_the_limit_of_deliveries_is_what_the_runs_can_count():
     runs = record_of(Random()).chunks[0].runs
     assert np.iinfo(runs.dtype).max == event_chunk._MAX_SLOTS
+
+
+def results_of(runner, policy, sizes):
+    """Return votes and weight gradients, as bytes, of batches with these numbers of samples."""
+    weights = np.full_like(runner.packed.arrays.weights, 0.01)
+    results = []
+    for count in sizes:
+        t_us, index = np.repeat(1000 * np.arange(PASSES), 20), np.arange(100)
+        offsets = 100 * np.arange(count + 1)
+        trains = SpikeTrains(np.tile(t_us, count), np.tile(index, count), offsets, None, (500,))
+        batch = make_batch(MODEL, trains, range(count), range(count))
+        record = runner.run(weights, batch, RunSettings(policy, 64))
+        of_results = (np.ones_like(x) for x in (record.votes, record.spikes, record.potentials))
+        gradient, _ = runner.backward(record, *of_results, Surrogate().code)
+        results.append((record.votes.tobytes(), gradient.tobytes()))
+        del record  # returns its chunks, which the next batch uses again
+    return results
+
+
+@pytest.mark.parametrize("policy", [LayerSync(), Random()])
+def test_chunks_that_change_their_sizes_and_back_give_the_same_results(policy):
+    sizes = [3 * CHUNKS, CHUNKS, 3 * CHUNKS, 2, CHUNKS]
+    expected = [results_of(EventRecordRunner(MODEL, 1), policy, [size])[0] for size in sizes]
+    assert results_of(EventRecordRunner(MODEL, 1), policy, sizes) == expected
+
+
+@pytest.mark.parametrize("policy", [LayerSync(), Random()])
+@pytest.mark.parametrize("method", ["_grow_deliveries", "_grow_turns"])
+def test_chunk_is_whole_again_after_an_error_in_its_preparation(monkeypatch, policy, method):
+    (expected,) = results_of(EventRecordRunner(MODEL, 1), policy, [CHUNKS])
+    runner = EventRecordRunner(MODEL, 1)
+    assert results_of(runner, policy, [CHUNKS]) == [expected]
+    grow = getattr(event_chunk.Chunk, method)
+
+    def fail(chunk, first, second):
+        grow(chunk, first, second)
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(event_chunk.Chunk, method, fail)
+        if method == "_grow_deliveries" or isinstance(policy, LayerSync):
+            with pytest.raises(MemoryError):
+                results_of(runner, policy, [3 * CHUNKS])
+    assert results_of(runner, policy, [CHUNKS]) == [expected]
+
+
+def test_addresses_of_turns_are_right_after_an_error_while_they_grow():
+    chunk = record_of(LayerSync()).chunks[0]
+    sizes = chunk._sizes
+    context = chunk.scratch.context
+    # An error between the two steps of `grow` leaves the context as it was.
+    chunk._grow_turns(4 * chunk.turn_log.shape[1], 4 * chunk.turn_potentials.size)
+    assert context[Context.TURN_LOG] != chunk.turn_log.ctypes.data
+    chunk.open(chunk.samples, *sizes[1:])
+    assert context[Context.TURN_LOG] == chunk.turn_log.ctypes.data
+    assert context[Context.TURN_POTENTIALS] == chunk.turn_potentials.ctypes.data

@@ -71,16 +71,72 @@ def test_loss_of_outputs_that_are_not_finite_is_not_finite():
         assert not math.isfinite(float(potential_loss(potentials, LABEL, ALL)))
 
 
-@pytest.mark.parametrize("label", [-1, 2])
-def test_labels_that_are_no_classes_are_refused(label):
-    with pytest.raises(ValueError, match="`labels` must be classes from 0 to 1, got"):
-        vote_loss(VOTES, torch.tensor([label]), ALL)
+@pytest.mark.parametrize("kind", ["accumulated", "timestep", "final"])
+@pytest.mark.parametrize("label", [-100, -1, 2])
+def test_labels_that_are_no_classes_are_refused(kind, label):
+    with pytest.raises(ValueError, match=rf"`labels\[0\]` must be .* 0 .* 1, got {label}"):
+        vote_loss(VOTES, torch.tensor([label]), ALL, kind)
 
 
-@pytest.mark.parametrize(("labels", "passes"), [([0, 1], [3]), ([0], [3, 3])])
-def test_another_number_of_labels_or_passes_than_of_samples_is_refused(labels, passes):
-    with pytest.raises(ValueError, match="`labels` must be of the same length as `passes` and"):
+@pytest.mark.parametrize(
+    ("labels", "passes", "message"),
+    [
+        ([0, 1], [3], r"`labels` must be an integer for each of the 1 samples, got .*\(2,\)"),
+        ([0], [3, 3], r"`passes` must be an integer for each of the 1 samples, got .*\(2,\)"),
+        ([0.0], [3], r"`labels` must be an integer for each of the 1 samples, got torch.float32"),
+        (0, [3], r"`labels` must be an integer for each of the 1 samples, got .*\(\)"),
+    ],
+)
+def test_labels_or_passes_of_another_shape_or_type_are_refused(labels, passes, message):
+    with pytest.raises(ValueError, match=message):
         vote_loss(VOTES, torch.tensor(labels), torch.tensor(passes))
+
+
+def test_outputs_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"`votes` must be .* got \(3, 2\)"):
+        vote_loss(VOTES[0], LABEL, ALL)
+    with pytest.raises(ValueError, match=r"`potentials` must be .* got \(3, 2\)"):
+        potential_loss(VOTES[0], LABEL, ALL)
+
+
+@pytest.mark.parametrize("kind", ["accumulated", "timestep"])
+def test_loss_has_second_derivatives(kind):
+    """A function of the gradient can be a part of the loss, as in a gradient penalty."""
+    votes = VOTES.double().requires_grad_()
+    single = VOTES.clone().requires_grad_()
+    penalties = []
+    for given in (votes, single):
+        loss = vote_loss(given, LABEL, ALL, kind)
+        (gradient,) = torch.autograd.grad(loss, given, create_graph=True)
+        (loss + 100 * gradient.square().sum()).backward()
+        penalties.append(given.grad)
+    torch.testing.assert_close(penalties[0].float(), penalties[1])
+    assert torch.autograd.gradgradcheck(lambda x: vote_loss(x, LABEL, ALL, kind), (votes,))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_loss_has_the_precision_of_the_outputs(dtype):
+    loss = vote_loss(VOTES.to(dtype), LABEL, ALL)
+    assert loss.dtype == dtype
+    assert float(loss) == pytest.approx(float(vote_loss(VOTES, LABEL, ALL)), rel=0.02)
+
+
+def test_gradient_of_outputs_in_other_memory_order_is_the_same():
+    votes = VOTES.permute(0, 2, 1).contiguous().permute(0, 2, 1).requires_grad_()
+    assert not votes.is_contiguous()
+    same = VOTES.clone().requires_grad_()
+    for given in (votes, same):
+        vote_loss(given, LABEL, ALL).backward()
+    torch.testing.assert_close(votes.grad, same.grad)
+
+
+def test_gradients_of_long_samples_have_full_precision():
+    rng = np.random.default_rng(7)
+    exact = torch.from_numpy(rng.poisson(0.002, (1, 5000, 4)).astype(float)).requires_grad_()
+    votes = exact.detach().float().requires_grad_()
+    for given in (exact, votes):
+        vote_loss(given, LABEL, torch.tensor([5000])).backward()
+    torch.testing.assert_close(votes.grad.double(), exact.grad, rtol=1e-5, atol=2e-7)
 
 
 def test_spike_penalty_is_the_squared_excess_of_each_hidden_population():

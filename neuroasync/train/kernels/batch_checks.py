@@ -4,7 +4,7 @@ import numpy as np
 
 from neuroasync.core.kernels.jit import kernel
 
-__all__ = ["are_below", "count_times", "is_consistent"]
+__all__ = ["count_times", "is_consistent"]
 
 
 @kernel
@@ -17,7 +17,7 @@ def is_consistent(t_us, index, offsets, end_us, passes, input_size, timestep_us)
     """
     if offsets[0] != 0 or offsets[-1] != t_us.size:
         return False
-    if not are_below(index, input_size):
+    if not _are_below(index, input_size):
         return False
     for k in range(passes.size):
         if offsets[k + 1] < offsets[k]:
@@ -55,7 +55,7 @@ def _are_ascending(t_us):
 
 
 @kernel
-def are_below(index, size):
+def _are_below(index, size):
     """Return whether all indices are in the range from 0 to ``size - 1``."""
     are_below = True
     for e in range(index.size):

@@ -125,7 +125,7 @@ def forward_samples(
 
 @inlined
 def _place_network(c, network):
-    """Write the addresses of the arrays that may be others in each batch to the context."""
+    """Write the addresses of the arrays that can change from batch to batch to the context."""
     weights, thresholds, factors, taus, uniform, dynamics = network
     c[Context.WEIGHTS], c[Context.THRESHOLDS] = weights.ctypes.data, thresholds.ctypes.data
     c[Context.FACTORS], c[Context.TAUS] = factors.ctypes.data, taus.ctypes.data

@@ -24,12 +24,13 @@ def pass_losses(outputs, labels, passes, scale, accumulates, gradient):
         gradient: f32[B, T, classes], written: the gradient with respect to ``outputs``.
     """
     samples, longest, classes = outputs.shape
-    times = np.float32(scale)  # infinite if it is too large, as in torch
+    factor32 = np.float32(scale)  # infinite if it is too large, as in torch
     sums, logits = np.empty(classes, np.float32), np.empty(classes, np.float32)
+    later = np.empty(classes, np.float64)  # A sample may have thousands of passes.
     total = 0.0
     for b in range(samples):
         count = max(0, min(passes[b], longest))
-        factor = np.float32(times / (samples * max(passes[b], 1)))
+        factor = np.float32(factor32 / (samples * max(passes[b], 1)))
         of_sample = 0.0
         for c in range(classes):
             sums[c] = np.float32(0.0)
@@ -37,7 +38,7 @@ def pass_losses(outputs, labels, passes, scale, accumulates, gradient):
             highest = np.float32(-np.inf)
             for c in range(classes):
                 sums[c] = outputs[b, t, c] + (sums[c] if accumulates else np.float32(0.0))
-                logits[c] = times * sums[c]
+                logits[c] = factor32 * sums[c]
                 highest = max(highest, logits[c])
             sum_of_exps = np.float32(0.0)
             for c in range(classes):
@@ -49,8 +50,10 @@ def pass_losses(outputs, labels, passes, scale, accumulates, gradient):
             gradient[b, t, labels[b]] -= factor
         gradient[b, count:] = 0
         if accumulates:
-            for t in range(count - 2, -1, -1):
+            later[:] = 0.0
+            for t in range(count - 1, -1, -1):
                 for c in range(classes):
-                    gradient[b, t, c] += gradient[b, t + 1, c]
+                    later[c] += gradient[b, t, c]
+                    gradient[b, t, c] = later[c]
         total += of_sample / max(passes[b], 1)
     return np.float32(total / samples)
