@@ -40,6 +40,7 @@ _TARGETS: Final = {
     "digits": ((3.0, None), (2.0, None)),
     "nmnist-small": ((3.0, None), (2.0, None), (2.0, 100)),
     "mnist": ((2.0, None),),
+    "fashion-mnist": ((3.0, None),),
 }
 """Targets of the spike penalty by case, and epochs if they differ from those of the recipe."""
 _NEURONS: Final = f"decay=0.9 v_threshold=1.0 {VOTING}"

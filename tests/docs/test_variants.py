@@ -26,7 +26,7 @@ from tools.variants import (
     sparser,
 )
 
-NAMES = ("digits", "nmnist-small", "mnist")
+NAMES = ("digits", "nmnist-small", "mnist", "fashion-mnist")
 
 
 def outcome(accuracy, rounds, spikes):
