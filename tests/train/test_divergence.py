@@ -15,13 +15,21 @@ def config(**changes):
     return TrainConfig.from_dict(SHORT.to_dict() | changes)
 
 
-def test_a_loss_that_is_not_finite_ends_the_epoch_with_the_name_of_the_batch():
+@pytest.mark.parametrize(("vote_scale", "loss"), [(3e38, "final"), (1e39, "accumulated")])
+def test_a_loss_that_is_not_finite_ends_the_epoch_with_the_name_of_the_batch(vote_scale, loss):
     with pytest.raises(
         FloatingPointError,
         match=r"^the training diverged: in epoch 1 of 3, batch 1 of 3, the loss is (nan|inf); try "
         "a lower `lr`, `vote_scale` or `penalty`$",
     ):
-        fit(TINY, TRAIN, config(vote_scale=1e39))
+        fit(TINY, TRAIN, config(vote_scale=vote_scale, loss=loss))
+
+
+@pytest.mark.parametrize("loss", ["accumulated", "timestep"])
+def test_gradients_that_overflow_end_the_epoch_although_the_loss_is_finite(loss):
+    # These losses are summed in float64, so that a sum of large ones is finite.
+    with pytest.raises(FloatingPointError, match=r"batch 1 of 3, the weights or their gradients"):
+        fit(TINY, TRAIN, config(vote_scale=3e38, loss=loss))
 
 
 def test_weights_that_are_not_finite_end_the_epoch_although_the_loss_is():
