@@ -44,7 +44,7 @@ import msgpack
 import numpy as np
 
 from neuroasync import limits
-from neuroasync.core.engine.decision import Decision
+from neuroasync.core.engine.decision import Decision, reported_fields
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.immutable import array_of_bytes
 from neuroasync.core.model.checks import printable
@@ -190,20 +190,19 @@ def format_decision(
         latency_ms: time that the decision took, ms. The sender chooses what it measures.
         binary: whether to write MessagePack instead of JSON.
     """
+    reported = reported_fields(decision)
     fields: dict[str, object] = {
         "sample": sample,
-        "label": decision.label,
-        "class_name": decision.class_name,
-        "votes": decision.votes.tolist(),
-        "spikes": decision.total_spikes,
-        "rounds": decision.rounds,
+        "label": reported.label,
+        "class_name": reported.class_name,
+        "votes": reported.votes,
+        "spikes": reported.spikes,
+        "rounds": reported.rounds,
         "latency_ms": round(latency_ms, 3),
-        "final": decision.is_final,
+        "final": reported.is_final,
     }
-    if decision.potentials is not None:  # JSON has no infinity
-        fields["potentials"] = [
-            x if math.isfinite(x) else None for x in decision.potentials.tolist()
-        ]
+    if reported.potentials is not None:  # JSON has no infinity
+        fields["potentials"] = [x if math.isfinite(x) else None for x in reported.potentials]
     return _pack(fields, binary)
 
 

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from neuroasync.core.cpu import cores
 from neuroasync.core.engine.execution_plan import ExecutionPlan
-from neuroasync.core.engine.large_arrays import aligned
 from neuroasync.core.engine.packed_network import PackedArrays, PackedNetwork
 from neuroasync.core.engine.packed_neurons import neuron_arrays
 from neuroasync.core.engine.policies import LayerSync, custom_policy, policy_name
 from neuroasync.core.engine.run_settings import RunSettings, forward_step_limit_error
 from neuroasync.core.immutable import immutable
 from neuroasync.core.kernels.layout import Control, Dynamics, Interrupt
+from neuroasync.core.large_arrays import aligned
 from neuroasync.core.model.checks import must_be, shown
 from neuroasync.core.model.model import Model
 from neuroasync.core.model.neurons import Neuron

@@ -5,39 +5,29 @@ The label is the class with the most votes; ties go to the class that reached th
 """
 
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync.core.engine.decision_fields import FIELDS, Outcome, label_of
 from neuroasync.core.engine.execution_plan import DecisionLayout
 from neuroasync.core.engine.stop_rules import Progress
 from neuroasync.core.formats.bundle_calibration import Calibration
-from neuroasync.core.kernels.layout import Control, Phase, Votes
+from neuroasync.core.kernels.layout import Control, Votes
 from neuroasync.core.kernels.voting import leader
 from neuroasync.core.votes_svg import votes_svg
 
-__all__ = ["Decision", "PackedDecisions", "decision_of", "progress_of"]
-
-_STOPPED: Final = int(Phase.STOPPED)  # a plain int is faster to compare
-
-
-class _Outcome(NamedTuple):
-    """What the fields of a decision are computed from.
-
-    Attributes:
-        layout: the layout of ``head``.
-        head: i64[layout.size], a copy of the first words of the session's memory.
-        wall_s: wall time to report, s.
-        classes: names of the classes, or None.
-    """
-
-    layout: DecisionLayout
-    head: NDArray[np.int64]
-    wall_s: float
-    classes: tuple[str, ...] | None
+__all__ = [
+    "Decision",
+    "PackedDecisions",
+    "ReportedFields",
+    "decision_of",
+    "progress_of",
+    "reported_fields",
+]
 
 
 class _DeferredFields:
@@ -58,11 +48,11 @@ class _DeferredFields:
 
         def __getattr__(self, name: str) -> Any:
             """Compute a field that was not read before."""
-            if name not in _FIELDS:
+            if name not in FIELDS:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             # Calling the class of a named tuple would take three times as long.
             parts = (self._layout, self._head, self._wall_s, self._classes)
-            value = _FIELDS[name](tuple.__new__(_Outcome, parts))
+            value = FIELDS[name](tuple.__new__(Outcome, parts))
             object.__setattr__(self, name, value)
             return value
 
@@ -226,6 +216,52 @@ def decision_of(
     return decision
 
 
+class ReportedFields(NamedTuple):
+    """Those fields of a decision that a message reports, as plain Python objects.
+
+    Attributes:
+        label, class_name, rounds, is_final: as in :class:`Decision`.
+        votes: output spikes of each class.
+        spikes: spikes of all populations.
+        potentials: potentials of the output, if it consists of leaky integrators.
+    """
+
+    label: int | None
+    class_name: str | None
+    votes: list[int]
+    spikes: int
+    rounds: int
+    is_final: bool
+    potentials: list[float] | None
+
+
+def reported_fields(decision: Decision) -> ReportedFields:
+    """Return the fields that a message reports.
+
+    Reading one after the other from the decision takes three times as long.
+    """
+    try:
+        layout, head = decision._layout, decision._head  # noqa: SLF001  # its own module
+    except AttributeError:  # a provisional decision was made from given fields
+        potentials = decision.potentials
+        return ReportedFields(
+            decision.label, decision.class_name, decision.votes.tolist(), decision.total_spikes,
+            decision.rounds, decision.is_final, None if potentials is None else potentials.tolist(),
+        )  # fmt: skip
+    votes: list[int] = head[layout.vote_words].tolist()
+    label, classes = label_of(layout, head, votes), decision._classes  # noqa: SLF001
+    readout = layout.readout(head)
+    return ReportedFields(
+        label,
+        None if classes is None or label is None else classes[label],
+        votes,
+        head.item(Control.SPIKES),
+        head.item(Control.ROUNDS),
+        True,
+        None if readout is None else readout.tolist(),
+    )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PackedDecisions:
     """Decisions of one run as arrays, which cost little to move to another process.
@@ -264,72 +300,3 @@ class PackedDecisions:
         finally:
             if was_enabled:
                 gc.enable()
-
-
-def _passes(outcome: _Outcome) -> int:
-    return outcome.head.item(Control.PASS) + 1
-
-
-def _label(outcome: _Outcome) -> int | None:
-    layout, head = outcome.layout, outcome.head
-    potentials = layout.readout(head)
-    if potentials is not None:
-        return int(potentials.argmax()) if _passes(outcome) else None
-    counts: list[int] = head[layout.vote_words].tolist()
-    highest = max(counts)
-    if not highest:
-        return None
-    return (
-        int(leader(layout.split(head)[1])) if counts.count(highest) > 1 else counts.index(highest)
-    )
-
-
-def _class_name(outcome: _Outcome) -> str | None:
-    if outcome.classes is None:
-        return None
-    label = _label(outcome)
-    return None if label is None else outcome.classes[label]
-
-
-def _is_stopped(outcome: _Outcome) -> bool:
-    item = outcome.head.item
-    return item(Control.PHASE) == _STOPPED or item(Control.IS_DECIDED) == 1
-
-
-def _first_led(outcome: _Outcome) -> dict[int, tuple[int, int, int]]:
-    votes = outcome.layout.split(outcome.head)[1]
-    led, moments = votes[Votes.LED_SPIKES].nonzero()[0], votes[Votes.LED_SPIKES :].T
-    return {cls: tuple(moments[cls].tolist()) for cls in led.tolist()}
-
-
-def _spikes(outcome: _Outcome) -> dict[str, int]:
-    layout = outcome.layout
-    return dict(zip(layout.names, outcome.head[layout.spike_words].tolist(), strict=True))
-
-
-def _potentials(outcome: _Outcome) -> NDArray[np.float32] | None:
-    potentials = outcome.layout.readout(outcome.head)
-    return None if potentials is None else potentials.copy()
-
-
-_FIELDS: Final[Mapping[str, Callable[[_Outcome], object]]] = {
-    "label": _label,
-    "class_name": _class_name,
-    "votes": lambda outcome: outcome.head[outcome.layout.vote_words].copy(),
-    "stopped": _is_stopped,
-    "t_us": lambda outcome: outcome.head.item(Control.TIME) if _passes(outcome) else -1,
-    "passes": _passes,
-    "steps": lambda outcome: outcome.head.item(Control.STEPS),
-    "rounds": lambda outcome: outcome.head.item(Control.ROUNDS),
-    "spikes": _spikes,
-    "input_events": lambda outcome: outcome.head.item(Control.INPUT_EVENTS),
-    "synops": lambda outcome: outcome.head.item(Control.SYNOPS),
-    "first_spike": lambda outcome: min(_first_led(outcome).values(), default=None),
-    "first_led": _first_led,
-    "undelivered": lambda outcome: outcome.head.item(Control.IN_FLIGHT),
-    "wall_s": lambda outcome: outcome.wall_s,
-    "is_final": lambda _: True,
-    "calibrations": lambda outcome: outcome.layout.calibrations,
-    "potentials": _potentials,
-}
-"""How each field of :class:`Decision` is computed."""

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from neuroasync.core.copies import cannot_copy
 from neuroasync.core.engine.execution_plan import ALIGNED_FROM, LINE, ExecutionPlan
-from neuroasync.core.engine.large_arrays import zeros_on_demand
 from neuroasync.core.engine.scratch_buffers import ScratchBuffers, grown
 from neuroasync.core.events.input_buffer import MergedEvents
 from neuroasync.core.kernels.entry_points import begin, carry_over, catch_up_decay_of_all
@@ -19,6 +18,7 @@ from neuroasync.core.kernels.layout import (
     Phase,
 )
 from neuroasync.core.kernels.turns import MAX_IN_A_MASK
+from neuroasync.core.large_arrays import zeros_on_demand
 
 __all__ = ["NetworkState", "positions"]
 

@@ -8,7 +8,6 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.core.engine.large_arrays import aligned
 from neuroasync.core.engine.packed_neurons import (
     can_be_above,
     decay_factors,
@@ -23,6 +22,7 @@ from neuroasync.core.kernels.layout import (
     Context,
     Populations,
 )
+from neuroasync.core.large_arrays import aligned
 from neuroasync.core.model.connections import INPUT, Conv2d, Dense, Sparse
 from neuroasync.core.model.kernel_forms import KernelForm, kernel_form, planes_of
 from neuroasync.core.model.model import Model

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.core.copies import cannot_copy
-from neuroasync.core.engine.large_arrays import aligned, zeros_on_demand
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.events.input_buffer import MergedEvents
 from neuroasync.core.immutable import immutable
@@ -23,6 +22,7 @@ from neuroasync.core.kernels.layout import (
     StepCounts,
 )
 from neuroasync.core.kernels.vectors.ranking import MAX_RANKED
+from neuroasync.core.large_arrays import aligned, zeros_on_demand
 
 __all__ = ["ScratchBuffers", "grown"]
 

@@ -3,6 +3,7 @@
 import gc
 import pickle
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 import neuroasync as na
 from neuroasync.core.engine import decision as decision_module
-from neuroasync.core.engine.decision import PackedDecisions
+from neuroasync.core.engine.decision import PackedDecisions, reported_fields
 from neuroasync.core.formats.bundle_calibration import Calibration
 
 RANDOM = na.PolicySpec("random", 2)
@@ -137,3 +138,35 @@ async def test_unpacking_leaves_the_garbage_collector_as_it_was(monkeypatch, is_
         assert gc.isenabled() is is_enabled
     finally:
         (gc.enable if before else gc.disable)()
+
+
+def fields_by_name(decision):
+    """Return the reported fields, read from the decision one after the other."""
+    potentials = decision.potentials
+    return {
+        "label": decision.label,
+        "class_name": decision.class_name,
+        "votes": decision.votes.tolist(),
+        "spikes": decision.total_spikes,
+        "rounds": decision.rounds,
+        "is_final": decision.is_final,
+        "potentials": None if potentials is None else potentials.tolist(),
+    }
+
+
+@pytest.mark.parametrize("neuron", [na.LIF(), na.LI()], ids=["votes", "potentials"])
+@pytest.mark.parametrize("classes", [None, ("a", "b", "c")])
+async def test_reported_fields_are_those_of_the_decision(neuron, classes):
+    populations = (na.Population("hidden", (4,)), na.Population("output", (3,), neuron))
+    connections = (
+        na.Dense("input", "hidden", 2 * np.eye(4, dtype=np.float32)),
+        na.Dense("hidden", "output", 2 * np.eye(3, 4, dtype=np.float32)),
+    )
+    model = na.Model(1000, (4,), populations, connections, "output")
+    async with na.Network(na.Bundle(model, classes=classes)) as network:
+        for count in (0, 1, 12):  # without events, there is no label
+            events = (np.arange(count) * 500, np.arange(count) % 4)
+            fresh, again = await network.decide(events), await network.decide(events)
+            assert reported_fields(fresh)._asdict() == fields_by_name(again)
+            provisional = replace(again, is_final=False)
+            assert reported_fields(provisional)._asdict() == fields_by_name(provisional)

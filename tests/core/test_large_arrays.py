@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuroasync.core.engine.large_arrays import zeros_on_demand
+from neuroasync.core.large_arrays import zeros_on_demand
 
 LARGE = 2**20
 
