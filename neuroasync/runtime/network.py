@@ -29,12 +29,13 @@ from neuroasync.runtime.batch.decide_all import (
 from neuroasync.runtime.batch.job import BatchJob
 from neuroasync.runtime.clock import Clock, VirtualClock, check_clock
 from neuroasync.runtime.counts import Counts
+from neuroasync.runtime.cpu_time.cpu_account import CpuAccount, check_max_cpu
+from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 from neuroasync.runtime.network_lifecycle import NetworkLifecycle
 from neuroasync.runtime.option_resolver import OptionResolver
 from neuroasync.runtime.populations.coroutine import PopulationCoroutine, check_populations
 from neuroasync.runtime.session import Session
 from neuroasync.runtime.tap import Tap
-from neuroasync.runtime.time_slice import CpuAccount, TimeSlice, check_max_cpu
 from neuroasync.shipped import load_bundle
 
 __all__ = ["Network"]

@@ -20,6 +20,7 @@ from neuroasync.runtime.batch.decide_all import decide_beside_the_loop
 from neuroasync.runtime.batch.job import BatchJob
 from neuroasync.runtime.clock import Clock, RealTimeClock, VirtualClock
 from neuroasync.runtime.counts import Counts
+from neuroasync.runtime.cpu_time.cpu_account import CpuAccount
 from neuroasync.runtime.input.thread_calls import ThreadCalls
 from neuroasync.runtime.loop_guard import LoopGuard
 from neuroasync.runtime.populations.coroutine import PopulationCoroutine
@@ -27,7 +28,6 @@ from neuroasync.runtime.populations.report_timeout import check_report_timeout
 from neuroasync.runtime.sample_runner import SampleRunner
 from neuroasync.runtime.scheduler import Scheduler
 from neuroasync.runtime.tap import Tap
-from neuroasync.runtime.time_slice import CpuAccount
 
 __all__ = ["NetworkLifecycle"]
 

@@ -19,13 +19,13 @@ from neuroasync.core.snapshot.session_snapshot import (
 )
 from neuroasync.core.snapshot.stream_snapshot import StreamState
 from neuroasync.runtime.counts import Counts
+from neuroasync.runtime.cpu_time.cpu_account import CpuAccount
 from neuroasync.runtime.input.many_events import are_many
 from neuroasync.runtime.input.sample_input import SampleInput
 from neuroasync.runtime.input.thread_calls import ThreadCalls
 from neuroasync.runtime.pass_runner import PassRunner
 from neuroasync.runtime.populations.report_timeout import StartTask
 from neuroasync.runtime.scheduler import Scheduler
-from neuroasync.runtime.time_slice import CpuAccount
 
 __all__ = ["SampleRunner"]
 

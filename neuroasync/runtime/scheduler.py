@@ -10,12 +10,13 @@ from neuroasync.core.events.input_buffer import MergedEvents
 from neuroasync.core.kernels.layout import Interrupt
 from neuroasync.errors import ClosedError
 from neuroasync.runtime.clock import Clock
+from neuroasync.runtime.cpu_time.cpu_account import CpuAccount
+from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 from neuroasync.runtime.populations.coroutine import PopulationCoroutine
 from neuroasync.runtime.populations.direct import DirectPopulations
 from neuroasync.runtime.populations.report_timeout import ReportTimeout
 from neuroasync.runtime.populations.tasks import TaskPopulation, collect_report
 from neuroasync.runtime.tap import Tap, feed_taps
-from neuroasync.runtime.time_slice import CpuAccount, TimeSlice
 
 __all__ = ["Scheduler"]
 

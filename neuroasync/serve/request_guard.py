@@ -17,7 +17,7 @@ from typing import Final
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from neuroasync.runtime.time_slice import TimeSlice
+from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 
 __all__ = ["RequestGuard", "check_hosts", "check_origins"]
 

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from starlette.requests import HTTPConnection
 
 from neuroasync.runtime.bounded_queue import WhenFull, check_when_full
-from neuroasync.runtime.time_slice import TimeSlice
+from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 from neuroasync.serve.capacity import CapacityLimiter
 from neuroasync.serve.limits import ServerLimits
 from neuroasync.serve.metrics import ServerMetrics

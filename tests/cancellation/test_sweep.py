@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import neuroasync as na
-from neuroasync.runtime.time_slice import TimeSlice
+from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 from neuroasync.serve import create_app
 from tests.cancellation import queue_cases, runtime_cases, server_cases, source_cases
 from tests.cancellation.public_coroutines import public_coroutines

@@ -2,7 +2,7 @@
 
 import pytest
 
-from neuroasync.runtime.time_slice import TimeSlice
+from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 
 __all__ = ["end_after_each_step"]
 

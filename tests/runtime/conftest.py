@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from neuroasync.runtime import time_slice
+from neuroasync.runtime.cpu_time import cpu_account, time_slice
 from neuroasync.runtime.input import many_events
 
 
@@ -19,7 +19,8 @@ def clock(monkeypatch):
             return self.now
 
     clock = Clock()
-    monkeypatch.setattr(time_slice, "time", clock)
+    for module in (cpu_account, time_slice):
+        monkeypatch.setattr(module, "time", clock)
     return clock
 
 

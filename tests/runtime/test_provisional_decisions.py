@@ -16,10 +16,10 @@ from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.stop_rules import parse_stop_rule
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.metrics.trajectory import trajectories
+from neuroasync.runtime.cpu_time.cpu_account import CpuAccount
 from neuroasync.runtime.network_lifecycle import NetworkLifecycle
 from neuroasync.runtime.option_resolver import OptionResolver
 from neuroasync.runtime.session import Session
-from neuroasync.runtime.time_slice import CpuAccount
 from tests.helpers.recordings import BUILT_IN, record, recordings, relay
 from tests.helpers.small_networks import chain, sample
 from tests.helpers.time_slices import end_after_each_step

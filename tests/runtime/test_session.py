@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import neuroasync as na
+from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 from neuroasync.runtime.option_resolver import OptionResolver
 from tests.helpers.small_networks import chain, sample
 from tests.helpers.time_slices import end_after_each_step
@@ -249,7 +250,7 @@ async def test_number_of_events_in_one_pass_is_bounded(monkeypatch, no_leaks):
 
 @pytest.mark.parametrize("engine_name", ["coroutines", "compiled"])
 async def test_event_driven_loop_hits_the_pass_limit(engine_name, monkeypatch, no_leaks):
-    monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "work", lambda self: 1)
+    monkeypatch.setattr(TimeSlice, "work", lambda self: 1)
     one = np.ones((1, 1), np.float32)
     loop = na.Model(
         0,
@@ -328,9 +329,9 @@ async def test_decision_that_must_wait_leaves_the_session_as_it_was(monkeypatch,
     async with network, network.session() as session:
         expected = await network.decide(SAMPLES[0], seed=na.sample_seed(0, 0))
         with monkeypatch.context() as patch:
-            patch.setattr("neuroasync.runtime.time_slice.TimeSlice.is_exhausted", lambda _: True)
-            patch.setattr("neuroasync.runtime.time_slice.TimeSlice.must_wait", lambda _: False)
-            patch.setattr("neuroasync.runtime.time_slice.TimeSlice.work", lambda _: 1)
+            patch.setattr(TimeSlice, "is_exhausted", lambda _: True)
+            patch.setattr(TimeSlice, "must_wait", lambda _: False)
+            patch.setattr(TimeSlice, "work", lambda _: 1)
             assert session.decide_nowait(SAMPLES[0]) is None
         assert session.counts == na.Counts()
         assert session.sample == 0
@@ -342,9 +343,9 @@ async def test_passes_that_take_many_time_slices_read_each_event_once(chunk, mon
     train = SAMPLES[0]
     async with na.Network(BUNDLE) as network, network.session() as session:
         expected = await network.decide(train, seed=na.sample_seed(0, 0))
-        monkeypatch.setattr("neuroasync.runtime.time_slice.TimeSlice.is_exhausted", lambda _: True)
-        monkeypatch.setattr("neuroasync.runtime.time_slice.TimeSlice.must_wait", lambda _: False)
-        monkeypatch.setattr("neuroasync.runtime.time_slice.TimeSlice.work", lambda _: 1)
+        monkeypatch.setattr(TimeSlice, "is_exhausted", lambda _: True)
+        monkeypatch.setattr(TimeSlice, "must_wait", lambda _: False)
+        monkeypatch.setattr(TimeSlice, "work", lambda _: 1)
         for at in range(0, len(train), chunk):
             await session.send(train.part(slice(at, at + chunk)))
         assert await session.finish_sample() == expected

@@ -17,8 +17,8 @@ from neuroasync.core.events.spike_train import Events, SpikeTrain, as_train
 from neuroasync.core.events.values import value_array
 from neuroasync.core.model.checks import must_be
 from neuroasync.errors import EventsError
+from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 from neuroasync.runtime.input.thread_calls import ThreadCalls
-from neuroasync.runtime.time_slice import TimeSlice
 
 __all__ = ["are_many", "is_many", "train_of_many"]
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from neuroasync.core.events.spike_train import Events, SpikeTrain, as_train
 from neuroasync.errors import EventsError
+from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 from neuroasync.runtime.input.many_events import are_many, is_many, train_of_many
 from neuroasync.runtime.input.thread_calls import ThreadCalls
-from neuroasync.runtime.time_slice import TimeSlice
 
 __all__ = ["ChunkIterator"]
 

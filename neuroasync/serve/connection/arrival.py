@@ -6,7 +6,8 @@ from typing import Final
 
 from neuroasync.errors import NeuroasyncError
 from neuroasync.messages import format_decision, parse_events
-from neuroasync.runtime.time_slice import CpuAccount, TimeSlice
+from neuroasync.runtime.cpu_time.cpu_account import CpuAccount
+from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 from neuroasync.serve.connection.incoming_sample import Chunk
 from neuroasync.serve.connection.rate_limit import TokenBucket
 from neuroasync.serve.connection.sample_inbox import SampleInbox

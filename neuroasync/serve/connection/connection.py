@@ -19,7 +19,7 @@ from neuroasync.errors import (
     QueueFullError,
 )
 from neuroasync.messages import format_decision, parse_events
-from neuroasync.runtime.time_slice import CpuAccount
+from neuroasync.runtime.cpu_time.cpu_account import CpuAccount
 from neuroasync.serve.connection.arrival import ArrivalDecider
 from neuroasync.serve.connection.incoming_sample import Chunk, IncomingSample, SampleState
 from neuroasync.serve.connection.message_peek import peek_message

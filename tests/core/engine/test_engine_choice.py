@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import neuroasync as na
 from neuroasync.core.recording.recorder import Recorder
+from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 from tests.helpers.small_networks import chain, sample
 from tests.helpers.strategies import any_weight, models, spike_trains
 
@@ -50,8 +51,8 @@ def test_both_engines_give_identical_recordings_in_the_event_loop(data, policy):
 async def test_yielding_to_the_event_loop_does_not_change_a_decision(work, monkeypatch, no_leaks):
     async with na.Network(BUNDLE, engine="compiled") as network:
         expected = await network.decide(SAMPLE)
-        monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "work", lambda self: work)
-        monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "is_exhausted", lambda self: True)
+        monkeypatch.setattr(TimeSlice, "work", lambda self: work)
+        monkeypatch.setattr(TimeSlice, "is_exhausted", lambda self: True)
         assert await network.decide(SAMPLE) == expected
 
 

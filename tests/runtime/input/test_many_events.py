@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import neuroasync as na
+from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 from neuroasync.runtime.input import many_events
-from neuroasync.runtime.time_slice import TimeSlice
 from tests.helpers.small_networks import chain, sample
 
 BUNDLE = chain()

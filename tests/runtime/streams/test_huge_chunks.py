@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 import neuroasync as na
 from neuroasync import limits
 from neuroasync.core.events import input_buffer, segmenter, waiting_events
+from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 from neuroasync.runtime.input import many_events
-from neuroasync.runtime.time_slice import TimeSlice
 from tests.helpers.event_streams import each
 from tests.helpers.small_networks import chain, sample
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 from neuroasync.runtime.session import Session
-from neuroasync.runtime.time_slice import TimeSlice
 from tests.helpers.asgi_client import assert_matches, connect, split
 
 

@@ -7,8 +7,9 @@ import weakref
 import pytest
 
 from neuroasync.errors import CpuTimeLimitError
-from neuroasync.runtime import time_slice
-from neuroasync.runtime.time_slice import CpuAccount, TimeSlice, check_max_cpu
+from neuroasync.runtime.cpu_time import time_slice
+from neuroasync.runtime.cpu_time.cpu_account import CpuAccount, check_max_cpu
+from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 
 
 async def test_time_slice_is_exhausted_when_its_time_has_passed(clock):

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from neuroasync import CpuTimeLimitError
-from neuroasync.runtime.time_slice import CpuAccount, check_max_cpu
+from neuroasync.runtime.cpu_time.cpu_account import CpuAccount, check_max_cpu
 
 
 def test_rank_orders_accounts_by_what_they_used(clock):

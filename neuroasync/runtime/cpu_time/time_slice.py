@@ -14,14 +14,14 @@ import heapq
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from itertools import count
-from typing import ClassVar, Final, TypeAlias
+from typing import ClassVar, Final, Protocol, TypeAlias
 from weakref import WeakKeyDictionary
 
-from neuroasync.core.model.checks import as_number, must_be, shown
-from neuroasync.errors import CpuTimeLimitError
+from neuroasync.runtime.cpu_time.cpu_account import CpuAccount
 
-__all__ = ["CpuAccount", "TimeSlice", "check_max_cpu"]
+__all__ = ["TimeSlice"]
 
 SLICE_S: Final = 5e-4
 """Length of the time slice of sessions, s. The last call of a turn may end after it."""
@@ -51,60 +51,20 @@ _MAX_WOKEN: Final = 64
 _MIN_OBSOLETE: Final = 64
 """Number of obsolete entries from which a queue is rebuilt without them."""
 
-_HALF_LIFE_S: Final = 5.0
-"""Time after which used CPU time counts half, s. Old work must not slow a session down forever."""
 
-_TURN_COST_S: Final = 5e-5
-"""CPU time that is added for each turn, because the caller parses events and sends decisions, s."""
+class _Turn(Protocol):
+    """What waits for its turn: the future of a coroutine, or a call."""
 
-_Turn: TypeAlias = asyncio.Future[None]
+    def done(self) -> bool:
+        """Return whether it waits no longer."""
+
+    def set_result(self, result: None, /) -> None:
+        """Wake it."""
+
+
 _Entry: TypeAlias = tuple[float, int, int, _Turn]
 """The rank of a waiting session's account, the number of its arrival, how often it was woken in
 vain, and its turn."""
-
-
-class CpuAccount:
-    """The CPU time that one session uses.
-
-    Args:
-        max_sample_s: maximum CPU time of one sample, s.
-    """
-
-    __slots__ = ("_charged_at_s", "_lately_s", "_max_sample_s", "_sample_s")
-
-    def __init__(self, max_sample_s: float = math.inf) -> None:
-        self._max_sample_s = max_sample_s
-        self._sample_s = self._lately_s = self._charged_at_s = 0.0
-
-    def begin_sample(self) -> None:
-        """Begin to count the CPU time of a new sample."""
-        self._sample_s = 0.0
-
-    def charge(self, cpu_s: float) -> None:
-        """Add the CPU time of a turn that ends now, s.
-
-        Raises:
-            CpuTimeLimitError: the sample has used too much.
-        """
-        now_s = time.perf_counter()
-        left = 0.5 ** ((now_s - self._charged_at_s) / _HALF_LIFE_S)
-        self._lately_s = self._lately_s * left + cpu_s + _TURN_COST_S
-        self._charged_at_s = now_s
-        self._sample_s += cpu_s
-        if self._sample_s > self._max_sample_s:
-            raise CpuTimeLimitError(
-                f"the sample used more than {self._max_sample_s:g} s of CPU time; send a shorter "
-                "sample, or use a stop rule that ends it sooner"
-            )
-
-    def rank(self) -> float:
-        """Return a number that is lower for an account that was charged less lately.
-
-        All accounts decay alike, so the order of two accounts changes only when one is charged.
-        """
-        if not self._lately_s:
-            return -math.inf
-        return math.log2(self._lately_s) + self._charged_at_s / _HALF_LIFE_S
 
 
 class TimeSlice:
@@ -137,7 +97,7 @@ class TimeSlice:
         self._woken = 0
         self._served = 0
         self.deadline = 0.0
-        self._is_open = False
+        self._is_open = self._is_in_call = False
         self._rate = 1e8
         self._share = _MIN_SHARE
 
@@ -159,7 +119,12 @@ class TimeSlice:
         return time.perf_counter() > self.deadline - _MIN_S
 
     def must_wait(self) -> bool:
-        """Return whether a new session has to wait for earlier ones, or for the next slice."""
+        """Return whether a new session has to wait for earlier ones, or for the next slice.
+
+        In a function that :meth:`call_in_turn` has called, return whether the slice is over.
+        """
+        if self._is_in_call:
+            return time.perf_counter() > self.deadline + self._grace_s
         if self._woken or self._waiting or self._unserved:
             return True
         if not self._is_open:
@@ -225,16 +190,8 @@ class TimeSlice:
         rank = -math.inf if account is None else account.rank()
         woken_in_vain = 0
         while True:
-            turn = loop.create_future()
-            entry = (rank, arrival, woken_in_vain, turn)
-            if woken_in_vain:
-                self._unserved.append(entry)
-            else:
-                heapq.heappush(self._by_use, entry)
-                self._by_arrival.append(entry)
-                self._waiting += 1
-            if not self._is_open:
-                self._open()
+            turn: asyncio.Future[None] = loop.create_future()
+            self._enqueue((rank, arrival, woken_in_vain, turn))
             try:
                 await turn
             except asyncio.CancelledError:
@@ -244,15 +201,53 @@ class TimeSlice:
                 else:
                     self._woken -= 1
                 raise
-            self._woken -= 1
-            now = time.perf_counter()
-            if not self._served:
-                self.deadline = now + self._slice_s
-            if now <= self.deadline:
-                self._served += 1
+            if self._begin_turn():
                 return
             # Earlier sessions have used up the slice, so this one keeps its place.
             woken_in_vain += 1
+
+    def call_in_turn(self, function: Callable[[], None], account: CpuAccount) -> None:
+        """Call a function in a time slice, when a session with this account would have its turn.
+
+        It costs less than a task that waits. The function must not take longer than a slice.
+        """
+        self._enqueue_call((account.rank(), next(self._arrivals), 0), function)
+
+    def _enqueue_call(self, place: tuple[float, int, int], function: Callable[[], None]) -> None:
+        def call() -> None:
+            if not self._begin_turn():  # earlier sessions have used up the slice
+                rank, arrival, woken_in_vain = place
+                self._enqueue_call((rank, arrival, woken_in_vain + 1), function)
+                return
+            self._is_in_call = True
+            try:
+                function()
+            finally:
+                self._is_in_call = False
+
+        self._enqueue((*place, _Call(call)))
+
+    def _enqueue(self, entry: _Entry) -> None:
+        """Let an entry wait. If it was woken in vain, it waits before those that came after it."""
+        if entry[2]:
+            self._unserved.append(entry)
+        else:
+            heapq.heappush(self._by_use, entry)
+            self._by_arrival.append(entry)
+            self._waiting += 1
+        if not self._is_open:
+            self._open()
+
+    def _begin_turn(self) -> bool:
+        """Begin the turn of one that was woken; return whether there is still time in the slice."""
+        self._woken -= 1
+        now = time.perf_counter()
+        if not self._served:
+            self.deadline = now + self._slice_s
+        if now > self.deadline:
+            return False
+        self._served += 1
+        return True
 
     def _forget(self, turn: _Turn) -> None:
         """Remove a session whose wait was cancelled."""
@@ -321,15 +316,20 @@ class TimeSlice:
         return None
 
 
-def check_max_cpu(max_cpu_s: float | None) -> float:
-    """Return a maximum of CPU time, s; infinity for None.
+class _Call:
+    """A function that is called soon after its turn has come."""
 
-    Raises:
-        ValueError: it is not a number above 0.
-    """
-    if max_cpu_s is None:
-        return math.inf
-    value = as_number(max_cpu_s)
-    if value is None or not value > 0:
-        raise ValueError(must_be("max_cpu_s", "a number above 0, or None", shown(max_cpu_s)))
-    return value
+    __slots__ = ("_function", "_is_woken")
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+        self._is_woken = False
+
+    def done(self) -> bool:
+        """Return whether its turn has come."""
+        return self._is_woken
+
+    def set_result(self, _: None) -> None:
+        """Let its turn come."""
+        self._is_woken = True
+        asyncio.get_running_loop().call_soon(self._function)
