@@ -44,13 +44,19 @@ import msgpack
 import numpy as np
 
 from neuroasync import limits
-from neuroasync.core.engine.decision import Decision, reported_fields
+from neuroasync.core.engine.decision import Decision, ReportedFields, reported_fields
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.immutable import array_of_bytes
 from neuroasync.core.model.checks import printable
 from neuroasync.errors import EventsError, MessageError
 
-__all__ = ["EventMessage", "format_decision", "format_events", "parse_events"]
+__all__ = [
+    "EventMessage",
+    "format_decision",
+    "format_events",
+    "format_reported",
+    "parse_events",
+]
 
 
 _FEW: Final = 2048
@@ -190,7 +196,13 @@ def format_decision(
         latency_ms: time that the decision took, ms. The sender chooses what it measures.
         binary: whether to write MessagePack instead of JSON.
     """
-    reported = reported_fields(decision)
+    return format_reported(reported_fields(decision), sample, latency_ms, binary=binary)
+
+
+def format_reported(
+    reported: ReportedFields, sample: int, latency_ms: float, *, binary: bool
+) -> str | bytes:
+    """Return a message with the reported fields of a decision, as :func:`format_decision` does."""
     fields: dict[str, object] = {
         "sample": sample,
         "label": reported.label,

@@ -111,6 +111,14 @@ _SLOTS: Final = {
         (family, value) for family in FAMILIES for value in family.values
     )
 }
+_ONE_FOR_EACH_ANSWERED: Final = tuple(
+    _SLOTS[key]
+    for key in (
+        ("messages", ""), ("samples_sent", ""), ("samples_accepted", "answered"), ("decisions", ""),
+    )
+)  # fmt: skip
+_EVENTS: Final = _SLOTS["events", ""]
+_SPIKES: Final = _SLOTS["spikes", ""]
 _FIRST_BUCKET: Final = len(_SLOTS)
 _LATENCY_SUM: Final = _FIRST_BUCKET + len(LATENCY_BUCKETS_S) + 1
 
@@ -158,6 +166,21 @@ class ServerMetrics:
     def set(self, name: str, amount: float) -> None:
         """Set this worker's share of a gauge."""
         self._cells[self._first + _SLOTS[name, ""]] = amount
+
+    def count_answered(self, events: int, spikes: int, latency_s: float) -> None:
+        """Count the only message of a sample, the sample as accepted, and its decision.
+
+        Args:
+            events: Number of events of the message.
+            spikes: Number of spikes of the decision.
+            latency_s: Latency of the decision in seconds.
+        """
+        cells, first = self._cells, self._first
+        for slot in _ONE_FOR_EACH_ANSWERED:
+            cells[first + slot] += 1
+        cells[first + _EVENTS] += events
+        cells[first + _SPIKES] += spikes
+        self.observe_latency(latency_s)
 
     def count_decision(self, spikes: int, latency_s: float) -> None:
         """Count a decision, its spikes and its latency in seconds."""

@@ -55,17 +55,20 @@ class Websocket:
         self.disconnect()
 
     @property
-    def can_send_nowait(self) -> bool:
-        """Read by the server, as ``RawConnection.can_send_nowait``."""
+    def can_write(self) -> bool:
+        """Read by the server, as ``RawConnection.can_write``."""
         return not self._has_left and self._is_reading.is_set()
 
-    def send_nowait(self, data: str | bytes) -> bool:
-        """Called by the server, as ``RawConnection.send_nowait``."""
-        if not self.can_send_nowait:
-            return False
+    def write(self, data: str | bytes) -> None:
+        """Called by the server, as ``RawConnection.write``."""
+        assert self.can_write
         kind = "text" if isinstance(data, str) else "bytes"
         self._from_app.put_nowait({"type": "websocket.send", kind: data})
-        return True
+
+    def deliver(self, data: str | bytes) -> None:
+        """Called by the server, as ``RawConnection.deliver``."""
+        kind = "text" if isinstance(data, str) else "bytes"
+        self._to_app.put_nowait({"type": "websocket.receive", kind: data})
 
     def has_left(self) -> bool:
         """Called by the server, as ``RawConnection.has_left``."""
@@ -92,11 +95,9 @@ class Websocket:
         return self._to_app.qsize()
 
     def send(self, data: str | bytes) -> None:
-        is_next = self._is_awaited and self._to_app.empty()
-        if is_next and self.receiver is not None and self.receiver(data):
-            return
-        kind = "text" if isinstance(data, str) else "bytes"
-        self._to_app.put_nowait({"type": "websocket.receive", kind: data})
+        is_next = self._is_awaited and self._to_app.empty() and self.can_write
+        if not (is_next and self.receiver is not None and self.receiver(data)):
+            self.deliver(data)
 
     def send_sample(self, events: SpikeTrain, *, end: bool = True, binary: bool = False) -> None:
         self.send(format_events(EventMessage(events, end), binary=binary))

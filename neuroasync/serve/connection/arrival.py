@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from neuroasync.core.engine.decision import reported_fields
 from neuroasync.errors import NeuroasyncError
-from neuroasync.messages import format_decision, parse_events
+from neuroasync.messages import format_reported, parse_events
 from neuroasync.runtime.cpu_time.cpu_account import CpuAccount
 from neuroasync.runtime.cpu_time.time_slice import TimeSlice
-from neuroasync.serve.connection.incoming_sample import Chunk
+from neuroasync.serve.connection.incoming_sample import chunk_cost
 from neuroasync.serve.connection.rate_limit import TokenBucket
 from neuroasync.serve.connection.sample_inbox import SampleInbox
 from neuroasync.serve.connection.websocket import Socket
@@ -25,12 +26,13 @@ _MAX_SKIPPED: Final = 256
 
 
 class ArrivalDecider:
-    """Decides a sample in the callback that has read its only message.
+    """Decides a sample in the callback that has read its only message, or soon after.
 
-    A sample is decided here only if nothing has to wait: the worker of the connection is idle, the
-    client reads its responses, and the time slice is long enough. All other messages, and those
-    that get no decision, go through the inbox. If a sample takes longer than the slice, or has an
-    error, a growing number of the next ones goes there directly, as the attempt was in vain.
+    A sample is decided here only if the worker of the connection is idle, the client reads its
+    responses, and a time slice is long enough. If the slice is over, or other sessions wait, the
+    message is held until it is its turn. All other messages, and those that get no decision, go to
+    the reader. If a sample takes longer than the slice, or has an error, a growing number of the
+    next ones goes there directly, as the attempt was in vain.
 
     Args:
         socket: The accepted websocket.
@@ -38,13 +40,15 @@ class ArrivalDecider:
         inbox: The inbox of the connection.
         bucket: The rate limit of the connection.
         read_slice: Time that all connections together may spend on reading.
-        read_account: What this connection has spent on it.
+        account: What this connection has spent on reading and on decisions made here.
         metrics: Counters of the server.
         on_decided: Called after each sample that was decided.
     """
 
-    __slots__ = ("_bucket", "_inbox", "_metrics", "_on_decided", "_read_account", "_read_slice",
-                 "_run_slice", "_session", "_skipped", "_socket", "_to_skip")  # fmt: skip
+    __slots__ = (
+        "_account", "_bucket", "_held", "_inbox", "_is_waiting", "_metrics", "_on_decided",
+        "_read_slice", "_run_slice", "_session", "_skipped", "_socket", "_to_skip",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -53,7 +57,7 @@ class ArrivalDecider:
         inbox: SampleInbox,
         bucket: TokenBucket,
         read_slice: TimeSlice,
-        read_account: CpuAccount,
+        account: CpuAccount,
         metrics: ServerMetrics,
         on_decided: Callable[[], None],
     ) -> None:
@@ -62,55 +66,86 @@ class ArrivalDecider:
         self._inbox = inbox
         self._bucket = bucket
         self._read_slice = read_slice
-        self._read_account = read_account
+        self._account = account
         self._run_slice = TimeSlice.of_running_loop()
         self._metrics = metrics
         self._on_decided = on_decided
         self._to_skip = self._skipped = 0
+        self._held: tuple[str | bytes, float] | None = None  # a message and its time of arrival
+        self._is_waiting = False
 
-    def decide(self, data: str | bytes) -> bool:
-        """Decide the sample of a message and answer it.
+    def take(self, data: str | bytes) -> bool:
+        """Take a message: decide and answer its sample, or hold it until its turn.
 
         Returns:
-            Whether the message was answered. If not, nothing has changed.
+            Whether the message was taken. If not, nothing has changed.
         """
+        if self._held is not None:  # the reader takes both, in order
+            self.release()
+            return False
         if self._to_skip:
             self._to_skip -= 1
             return False
-        if not (self._inbox.is_idle and self._socket.can_send_nowait and len(data) <= _MAX_BYTES):
-            return False
-        if self._run_slice.must_wait() or self._read_slice.must_wait():
-            return False
-        if not self._bucket.has_token:
+        if not (self._inbox.is_idle and len(data) <= _MAX_BYTES and self._bucket.has_token):
             return False
         arrived_s = time.perf_counter()
-        session, number = self._session, self._inbox.samples_sent
+        if not self._run_slice.must_wait():
+            return self._decide(data, arrived_s)
+        self._held = data, arrived_s
+        if not self._is_waiting:
+            self._is_waiting = True
+            self._run_slice.call_in_turn(self._take_turn, self._account)
+        return True
+
+    def release(self) -> bool:
+        """Give the message that waits for its turn to the reader; return whether there was one."""
+        held, self._held = self._held, None
+        if held is not None:
+            self._socket.deliver(held[0])
+        return held is not None
+
+    def _take_turn(self) -> None:
+        """Decide the message that waits, unless the reader got it meanwhile."""
+        self._is_waiting = False
+        if self._held is None:
+            return
+        data, arrived_s = self._held
+        if self._inbox.is_idle and self._socket.can_write and self._decide(data, arrived_s):
+            self._held = None
+        else:
+            self.release()
+
+    def _decide(self, data: str | bytes, arrived_s: float) -> bool:
+        """Decide the sample of a message and answer it; return whether that was possible."""
+        if self._read_slice.must_wait():
+            return False
+        session, inbox = self._session, self._inbox
+        number, began_s = inbox.samples_sent, time.perf_counter()
         try:
             message = parse_events(data, _MAX_BYTES)
-            self._read_account.charge(time.perf_counter() - arrived_s)
+            events = message.events
             if not message.end or message.provisional:
                 return False
-            chunk = Chunk.of_message(data, arrived_s, len(message.events))
-            if chunk.cost > self._inbox.max_events:
+            if chunk_cost(data, len(events)) > inbox.max_events:
                 return False  # the inbox refuses it
             # Dropped and refused samples keep their numbers, so that later ones get their seeds.
             if lost := number - session.sample:
                 session.skip(lost)
-            decision = session.decide_nowait(message.events)
+            decision = session.decide_nowait(events)
         except NeuroasyncError:
             return False  # the worker makes the same error, and reports it
+        ended_s = time.perf_counter()
+        self._account.charge(ended_s - began_s)
         if decision is None:
             self._skipped = min(_MAX_SKIPPED, 2 * self._skipped + 1)
             self._to_skip = self._skipped
             return False
         self._skipped = 0
         self._bucket.take()
-        latency_s = time.perf_counter() - arrived_s
+        inbox.count_answered()
+        reported, latency_s = reported_fields(decision), ended_s - arrived_s
+        self._metrics.count_answered(len(events), reported.spikes, latency_s)
         binary = not isinstance(data, str)
-        self._inbox.count_answered()
-        self._metrics.add("messages")
-        self._metrics.add("events", len(message.events))
-        self._metrics.count_decision(decision.total_spikes, latency_s)
-        self._socket.send_nowait(format_decision(decision, number, 1e3 * latency_s, binary=binary))
+        self._socket.write(format_reported(reported, number, 1e3 * latency_s, binary=binary))
         self._on_decided()
         return True

@@ -82,6 +82,10 @@ class ClientConnection:
         self._unreadable_in_a_row = self._malformed_in_a_row = 0
         self._has_left = self._is_receiving = False
         self._read_account = CpuAccount()
+        self._arrivals = ArrivalDecider(
+            socket, session, self._sample_inbox, self._token_bucket, server_state.read_slice,
+            self._read_account, self._metrics, self._forget_malformed,
+        )  # fmt: skip
         self._reader: asyncio.Task[None] | None = None
         self._close_frame: tuple[int, str] | None = None
         self._last_notices: tuple[RefusalNotice, ...] = ()
@@ -99,7 +103,7 @@ class ClientConnection:
             async with asyncio.TaskGroup() as tasks:
                 self._reader = tasks.create_task(self._read())
                 if not self._is_provisional:  # only the worker sends provisional decisions
-                    self._socket.set_receiver(self._arrival_decider().decide)
+                    self._socket.set_receiver(self._arrivals.take)
                 # Draining may have begun between the acceptance and the registration.
                 if self._server_state.is_draining:
                     self.drain()
@@ -123,6 +127,8 @@ class ClientConnection:
 
     def drain(self) -> None:
         """Stop reading, answer complete samples, then close the connection."""
+        if self._arrivals.release():
+            return  # the reader accepts the message that waited, and then drains
         if self._close_frame is None and not self._has_left:
             self._metrics.add("connections_cut", 1, "draining")
             self._stop_reading("draining", _GOING_AWAY, "the server is shutting down")
@@ -136,13 +142,6 @@ class ClientConnection:
         """Abort the connection if the client has left while nothing is read from it."""
         if not self._is_receiving and self._socket.has_left():
             self.abort()
-
-    def _arrival_decider(self) -> ArrivalDecider:
-        return ArrivalDecider(
-            self._socket, self._session, self._sample_inbox, self._token_bucket,
-            self._server_state.read_slice, self._read_account, self._metrics,
-            self._forget_malformed,
-        )  # fmt: skip
 
     def _forget_malformed(self) -> None:
         self._unreadable_in_a_row = self._malformed_in_a_row = 0
@@ -165,6 +164,8 @@ class ClientConnection:
                     return
                 await self._accept_message(data, arrived_s)
                 del data  # it would stay in memory until the next message
+                if self._server_state.is_draining:
+                    self.drain()
         except GoneError:
             self._leave()
 

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple, Self
 
 from neuroasync.runtime.bounded_queue import BoundedQueue
 
-__all__ = ["Chunk", "IncomingSample", "SampleState"]
+__all__ = ["Chunk", "IncomingSample", "SampleState", "chunk_cost"]
 
 _BYTES_PER_EVENT: Final = 16
 
@@ -31,8 +31,13 @@ class Chunk(NamedTuple):
     @classmethod
     def of_message(cls, data: str | bytes, arrived_s: float, events: int) -> Self:
         """Return the chunk of a message with this number of events."""
-        # Bytes count as well, because a long message with few events takes memory, too.
-        return cls(data, arrived_s, max(1, events, len(data) // _BYTES_PER_EVENT))
+        return cls(data, arrived_s, chunk_cost(data, events))
+
+
+def chunk_cost(data: str | bytes, events: int) -> int:
+    """Return the number of events that a message with ``events`` events counts as."""
+    # Bytes count as well, because a long message with few events takes memory, too.
+    return max(1, events, len(data) // _BYTES_PER_EVENT)
 
 
 class SampleState(Enum):

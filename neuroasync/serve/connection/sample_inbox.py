@@ -99,10 +99,11 @@ class SampleInbox:
         return is_empty and self._queue.is_awaited and not self._queue.is_closed
 
     def count_answered(self) -> None:
-        """Count a sample that was decided and answered without the worker, which is idle."""
+        """Count a sample that was decided and answered without the worker, which is idle.
+
+        The caller counts it in the metrics.
+        """
         self.samples_sent += 1
-        self._metrics.add("samples_sent")
-        self._metrics.add("samples_accepted", 1, "answered")
 
     def refuse_unreadable(self, error: str, is_binary: bool) -> RefusalNotice:
         """Refuse the sample of an unreadable message, which may or may not be its last one.

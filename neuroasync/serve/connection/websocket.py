@@ -17,29 +17,32 @@ _MAX_REASON_BYTES: Final = 123
 
 
 Receiver: TypeAlias = Callable[[str | bytes], bool]
-"""A function that is offered a message, and returns whether it has answered it."""
+"""A function that is offered a message, and returns whether it has taken it."""
 
 
 class RawConnection(Protocol):
     """The connection below a websocket, with operations that ASGI does not offer.
 
     Attributes:
-        receiver: function that is offered each message that arrives while the app waits for one. A
-            message that it answers does not reach the app.
+        receiver: function that is offered each message that arrives while the app waits for one
+            and :attr:`can_write` is true. A message that it takes does not reach the app.
     """
 
     def abort(self) -> None:
         """Close the connection without waiting for the client."""
 
-    def send_nowait(self, data: str | bytes) -> bool:
-        """Send a message if that is simple and needs no wait; return whether it was sent."""
+    def write(self, data: str | bytes) -> None:
+        """Send a message, which requires :attr:`can_write`."""
+
+    def deliver(self, data: str | bytes) -> None:
+        """Let the app receive a message that the receiver had taken."""
 
     def has_left(self) -> bool:
         """Return whether the client has closed the connection, even if data is still unread."""
 
     @property
-    def can_send_nowait(self) -> bool:
-        """Whether :meth:`send_nowait` would send a message."""
+    def can_write(self) -> bool:
+        """Whether a message can be sent without a wait, and without the websocket library."""
 
     receiver: Receiver | None
 
@@ -108,26 +111,33 @@ class Socket:
         """
         raw = self._raw_connection
         # Most messages are sent here, without another coroutine and without a timeout.
-        if raw is not None and not self._is_closed and raw.send_nowait(data):
+        if raw is not None and not self._is_closed and raw.can_write:
+            raw.write(data)
             return
         kind = "text" if isinstance(data, str) else "bytes"
         await self._send_message({"type": "websocket.send", kind: data})
 
     @property
-    def can_send_nowait(self) -> bool:
-        """Whether :meth:`send_nowait` can be called."""
+    def can_write(self) -> bool:
+        """Whether :meth:`write` can be called."""
         raw = self._raw_connection
-        return raw is not None and not self._is_closed and raw.can_send_nowait
+        return raw is not None and not self._is_closed and raw.can_write
 
-    def send_nowait(self, data: str | bytes) -> None:
-        """Send a message, which requires :attr:`can_send_nowait`."""
+    def write(self, data: str | bytes) -> None:
+        """Send a message without a wait, which requires :attr:`can_write`."""
         if self._raw_connection is not None:
-            self._raw_connection.send_nowait(data)
+            self._raw_connection.write(data)
+
+    def deliver(self, data: str | bytes) -> None:
+        """Let :meth:`receive` return a message that the receiver had taken."""
+        if self._raw_connection is not None:
+            self._raw_connection.deliver(data)
 
     def set_receiver(self, receiver: Receiver | None) -> None:
-        """Offer messages to a function that may answer them, if the web server supports it.
+        """Offer messages to a function that may take them, if the web server supports it.
 
-        The function is called only while a call of :meth:`receive` waits.
+        The function is called only while a call of :meth:`receive` waits and :attr:`can_write` is
+        true.
         """
         if self._raw_connection is not None:
             self._raw_connection.receiver = receiver

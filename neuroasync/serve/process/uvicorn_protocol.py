@@ -97,16 +97,19 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         """Close the connection without waiting for the client."""
         self.transport.abort()
 
-    def send_nowait(self, data: str | bytes) -> bool:
-        """Send a message unless it needs a wait or the library; return whether it was sent."""
-        if can_send := self.can_send_nowait:
-            kind, payload = (TEXT, data.encode()) if isinstance(data, str) else (BINARY, data)
-            self.transport.write(make_frame(kind, payload))
-        return can_send
+    def write(self, data: str | bytes) -> None:
+        """Send a message, which requires :attr:`can_write`."""
+        kind, payload = (TEXT, data.encode()) if isinstance(data, str) else (BINARY, data)
+        self.transport.write(make_frame(kind, payload))
+
+    def deliver(self, data: str | bytes) -> None:
+        """Queue a message for the app."""
+        field = "text" if isinstance(data, str) else "bytes"
+        self.queue.put_nowait(cast(Any, {"type": "websocket.receive", field: data}))
 
     @property
-    def can_send_nowait(self) -> bool:
-        """Whether a message needs neither a wait nor the library."""
+    def can_write(self) -> bool:
+        """Whether a message can be sent without a wait, and without the library."""
         is_open = self.handshake_complete and not (self.disconnected or self.close_sent)
         # The library also answers protocol errors, after which it accepts no messages.
         is_simple = not self._uses_library and self.conn.state is State.OPEN
@@ -217,8 +220,10 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             await self.writable.wait()
         if self.disconnected or self.close_sent:  # the library may have closed the connection
             raise ClientDisconnected
-        text = message.get("text")
-        if not self.send_nowait(message["bytes"] if text is None else text):
+        if self.can_write:
+            text = message.get("text")
+            self.write(message["bytes"] if text is None else text)
+        else:
             await super().send(message)
 
     def _parse(self) -> None:
@@ -305,11 +310,10 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             self.conn.send_close(1007)
             self.handle_parser_exception()
             return True
-        is_next = self._is_awaited and self.queue.empty()
-        if self.receiver is None or not (is_next and self.receiver(content)):
+        receiver = self.receiver if self._is_awaited and self.queue.empty() else None
+        if receiver is None or not (self.can_write and receiver(content)):
             self._bytes_ahead += end - at
-            field = "bytes" if kind == BINARY else "text"
-            self.queue.put_nowait(cast(Any, {"type": "websocket.receive", field: content}))
+            self.deliver(content)
         return True
 
     def _is_ahead(self) -> bool:
