@@ -1,0 +1,152 @@
+"""A small sample that cannot be decided when it arrives is held until its turn."""
+
+import asyncio
+
+import pytest
+
+from neuroasync.runtime.cpu_time.time_slice import TimeSlice
+from neuroasync.runtime.session import Session
+from tests.helpers.asgi_client import assert_matches, connect, wait_until
+
+
+@pytest.fixture
+def nowait_decisions(monkeypatch):
+    """The return values of ``decide_nowait``."""
+    decisions, decide_nowait = [], Session.decide_nowait
+
+    def recorded(session, events):
+        decisions.append(decide_nowait(session, events))
+        return decisions[-1]
+
+    monkeypatch.setattr(Session, "decide_nowait", recorded)
+    return decisions
+
+
+@pytest.fixture(autouse=True)
+def _all_must_wait(monkeypatch):
+    """Let all sessions wait for their turn, in which a slow machine decides, too."""
+    monkeypatch.setattr(
+        TimeSlice,
+        "must_wait",
+        lambda self: self is TimeSlice.of_running_loop() and not self._is_in_call,
+    )
+    monkeypatch.setattr(TimeSlice.__init__, "__defaults__", (1e9, 0.0))  # slices of a long time
+
+
+async def settle():
+    """Let the reader and the worker reach their waits."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+async def test_held_sample_is_decided_in_its_turn(
+    make_app, trains, expected, binary, nowait_decisions, no_leaks
+):
+    app = make_app()
+    async with connect(app, "seed=5") as socket:
+        for n, train in enumerate(trains):
+            await settle()
+            socket.send_sample(train, binary=binary)
+            assert len(nowait_decisions) == n
+            response = await socket.receive()
+            assert len(nowait_decisions) == n + 1
+            assert response["sample"] == n
+            assert_matches(response, expected[n])
+    assert app.state.counts.of("samples_accepted") == {"answered": len(trains)}
+    app.state.counts.check_at_rest()
+
+
+async def test_message_behind_a_held_one_does_not_overtake_it(
+    make_app, trains, expected, nowait_decisions, no_leaks
+):
+    app = make_app()
+    async with connect(app, "seed=5") as socket:
+        await settle()
+        for train in trains[:3]:
+            socket.send_sample(train)
+        for n in range(3):
+            response = await socket.receive()
+            assert response["sample"] == n
+            assert_matches(response, expected[n])
+        assert nowait_decisions == []
+        await settle()
+        socket.send_sample(trains[3])  # the next one is held again
+        assert_matches(await socket.receive(), expected[3])
+        assert len(nowait_decisions) == 1
+    app.state.counts.check_at_rest()
+
+
+async def test_held_sample_is_answered_before_a_draining_server_closes(
+    make_app, trains, expected, no_leaks
+):
+    app = make_app()
+    async with connect(app, "seed=5") as socket, connect(app) as idle:
+        await settle()
+        socket.send_sample(trains[0])
+        draining = asyncio.create_task(app.state.server_state.drain())
+        assert_matches(await socket.receive(), expected[0])
+        assert (await socket.receive())["close"] == 1001
+        assert (await idle.receive())["close"] == 1001
+        await draining
+    assert app.state.counts.of("samples_accepted") == {"answered": 1}
+    app.state.counts.check_at_rest()
+
+
+async def test_client_may_leave_while_its_sample_is_held(make_app, trains, no_leaks):
+    app = make_app()
+    async with connect(app) as socket:
+        await settle()
+        socket.send_sample(trains[0])
+        socket.disconnect()
+    app.state.counts.check_at_rest()
+
+
+async def test_held_message_without_a_decision_goes_to_the_reader(
+    make_app, trains, expected, nowait_decisions, no_leaks
+):
+    app = make_app()
+    async with connect(app, "seed=5") as socket:
+        await settle()
+        socket.send("{")
+        assert "error" in await socket.receive()
+        await settle()
+        socket.send_sample(trains[1])
+        response = await socket.receive()
+        assert response["sample"] == 1
+        assert_matches(response, expected[1])
+    assert app.state.counts.of("samples_refused") == {"malformed": 1}
+    app.state.counts.check_at_rest()
+
+
+async def test_held_sample_waits_until_the_client_reads(
+    make_app, trains, expected, nowait_decisions, no_leaks
+):
+    app = make_app()
+    async with connect(app, "seed=5") as socket:
+        await settle()
+        socket.send_sample(trains[0])
+        socket.stop_reading()
+        await wait_until(lambda: app.state.counts.sum("decisions") == 1)
+        assert nowait_decisions == []  # it was decided by the worker
+        socket.resume_reading()
+        assert_matches(await socket.receive(), expected[0])
+    app.state.counts.check_at_rest()
+
+
+async def test_each_of_many_connections_has_its_turn(make_app, trains, expected, no_leaks):
+    app = make_app()
+    sockets = [connect(app, "seed=5") for _ in range(40)]
+    async with asyncio.timeout(20):
+        opened = [await socket.__aenter__() for socket in sockets]
+        await settle()
+        for n, train in enumerate(trains[:3]):
+            for socket in opened:
+                socket.send_sample(train)
+            for socket in opened:
+                assert_matches(await socket.receive(), expected[n])
+            await settle()
+        for socket in sockets:
+            await socket.__aexit__(None, None, None)
+    assert app.state.counts.of("samples_accepted") == {"answered": 120}
+    app.state.counts.check_at_rest()
