@@ -245,8 +245,9 @@ class SampleRunner:
                 self.counts.events += train.t_us.size
         except Exception:  # `decide` makes the same error, and raises it
             decision = None
-        if decision is None:
-            self.abandon()
+        finally:  # Ctrl-C may come at any time
+            if decision is None:
+                self.abandon()
         return decision
 
     def reuse(self, session: int, seed_of: Callable[[int], int], account: CpuAccount) -> None:

@@ -162,8 +162,9 @@ class Session:
         Raises:
             RuntimeError, ClosedError: the session is busy or closed.
         """
-        with self._ownership.acquire_for_call():
-            return self._runner.decide_now(events)
+        # No other call can come between, so the session need not be marked as busy.
+        self._ownership.acquire_for_call()
+        return self._runner.decide_now(events)
 
     def watch(
         self, events: Events | AsyncIterable[Events], *, duration_us: Duration | None = None
