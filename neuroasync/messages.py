@@ -46,7 +46,8 @@ import numpy as np
 from neuroasync import limits
 from neuroasync.core.engine.decision import Decision, ReportedFields, reported_fields
 from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.core.immutable import array_of_bytes
+from neuroasync.core.immutable import array_of_bytes, immutable_copy
+from neuroasync.core.kernels.messages.binary_events import read_events
 from neuroasync.core.model.checks import printable
 from neuroasync.errors import EventsError, MessageError
 
@@ -136,6 +137,8 @@ def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -
     if len(data) > max_bytes:
         raise MessageError(f"the message has {len(data)} bytes, the limit is {max_bytes}")
     decoders = _decoders()
+    if type(data) is bytes and (message := _usual_message(data)) is not None:
+        return message
     try:
         fields = decoders.from_json(data) if isinstance(data, str) else decoders.from_msgpack(data)
     except RecursionError:
@@ -152,6 +155,16 @@ def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -
     except EventsError as error:
         raise MessageError(str(error)) from error
     return EventMessage(events, fields.end, fields.provisional)
+
+
+def _usual_message(data: bytes) -> EventMessage | None:
+    """Return the message if it is valid and has the form that a kernel reads, otherwise None."""
+    numbers = np.empty(len(data), np.int64)  # each number takes at least a byte
+    n, max_index, is_end = read_events(data, numbers)
+    if n < 0:
+        return None
+    events = immutable_copy(numbers[: 2 * n], np.int64)
+    return EventMessage(SpikeTrain.of_checked(events[:n], events[n:], None, max_index), is_end)
 
 
 def _train(times: list[int], indices: list[int], values: list[float] | None) -> SpikeTrain:

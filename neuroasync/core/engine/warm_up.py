@@ -5,6 +5,7 @@ import numpy as np
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.kernels.entry_points import take_chosen
+from neuroasync.core.kernels.messages.binary_events import read_events
 
 __all__ = ["warm_up"]
 
@@ -12,7 +13,7 @@ _ready: set[str] = set()
 
 
 def warm_up(plan: ExecutionPlan) -> None:
-    """Compile or load the kernels that sessions with this plan will call.
+    """Compile or load the kernels that sessions with this plan, and readers of messages, will call.
 
     Loading takes about 0.1 s per process. Compiling takes about 20 s, once per machine. The
     function can be called from any thread and calls no custom code.
@@ -26,6 +27,7 @@ def warm_up(plan: ExecutionPlan) -> None:
     simulator = Simulator(plan)
     simulator.begin(0)
     nothing = np.empty(0, np.int64)
+    read_events(b"", nothing)
     simulator.feed(nothing, nothing)
     if engine == "compiled":
         simulator.run_compiled(-1)

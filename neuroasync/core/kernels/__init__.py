@@ -16,6 +16,7 @@ voting              votes and stop rules
 order_keys          counter-based order keys
 selection           the ordering policies, which select the next group
 smallest_keys       the k smallest of n keys, in order
+messages            reading of binary messages with events
 vectors             vectorised inner loops: integration, and the order of few keys
 array_views         arrays from the addresses in a context
 layout              the context, and the columns of all arrays

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import msgpack
 import pytest
 
 from neuroasync.cli.commands import warm as command
@@ -49,6 +50,9 @@ async def test_server_uses_no_kernel_that_warm_does_not_use():
         for path, body in (("/decide", events), ("/trace", {"events": events})):
             response = await client.post(path, json=body)
             assert response.status_code == 200, response.text
+        headers = {"Content-Type": "application/msgpack"}
+        response = await client.post("/decide", content=msgpack.packb(events), headers=headers)
+        assert response.status_code == 200, response.text
     assert used() == before
 
 

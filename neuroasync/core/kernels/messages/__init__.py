@@ -1,0 +1,1 @@
+"""Kernels that read messages of untrusted content."""
