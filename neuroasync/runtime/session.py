@@ -162,9 +162,8 @@ class Session:
         Raises:
             RuntimeError, ClosedError: the session is busy or closed.
         """
-        # No other call can come between, so the session need not be marked as busy.
         self._ownership.acquire_for_call()
-        return self._runner.decide_now(events)
+        return self._runner.decide_now(events)  # without a wait, so it is never seen as busy
 
     def watch(
         self, events: Events | AsyncIterable[Events], *, duration_us: Duration | None = None

@@ -51,11 +51,7 @@ _MIN_HELD_BYTES: Final = 2**12
 
 
 class WebsocketProtocol(WebSocketsSansIOProtocol):
-    """A websocket connection that a client cannot keep open by not reading.
-
-    The app finds it in the extensions of its scope, as a
-    :class:`~neuroasync.serve.connection.websocket.RawConnection`, which describes ``receiver``.
-    """
+    """A websocket that a client cannot keep open by not reading; the app's ``RawConnection``."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
