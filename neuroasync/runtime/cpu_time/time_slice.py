@@ -211,21 +211,21 @@ class TimeSlice:
 
         It costs less than a task that waits. The function must not take longer than a slice.
         """
-        self._enqueue_call((account.rank(), next(self._arrivals), 0), function)
+        rank, arrival = account.rank(), next(self._arrivals)
+        self._enqueue((rank, arrival, 0, _Call(self, function, rank, arrival, 0)))
 
-    def _enqueue_call(self, place: tuple[float, int, int], function: Callable[[], None]) -> None:
-        def call() -> None:
-            if not self._begin_turn():  # earlier sessions have used up the slice
-                rank, arrival, woken_in_vain = place
-                self._enqueue_call((rank, arrival, woken_in_vain + 1), function)
-                return
-            self._is_in_call = True
-            try:
-                function()
-            finally:
-                self._is_in_call = False
-
-        self._enqueue((*place, _Call(call)))
+    def _call(self, call: "_Call") -> None:
+        """Call a function whose turn has come, unless earlier sessions have used up the slice."""
+        if not self._begin_turn():
+            rank, arrival, in_vain = call.rank, call.arrival, call.woken_in_vain + 1
+            again = _Call(self, call.function, rank, arrival, in_vain)
+            self._enqueue((rank, arrival, in_vain, again))
+            return
+        self._is_in_call = True
+        try:
+            call.function()
+        finally:
+            self._is_in_call = False
 
     def _enqueue(self, entry: _Entry) -> None:
         """Let an entry wait. If it was woken in vain, it waits before those that came after it."""
@@ -317,12 +317,25 @@ class TimeSlice:
 
 
 class _Call:
-    """A function that is called soon after its turn has come."""
+    """A function that is called soon after its turn has come.
 
-    __slots__ = ("_function", "_is_woken")
+    Args:
+        time_slice: where it waits.
+        function: the function.
+        rank, arrival, woken_in_vain: as in its entry.
+    """
 
-    def __init__(self, function: Callable[[], None]) -> None:
-        self._function = function
+    __slots__ = ("_is_woken", "_time_slice", "arrival", "function", "rank", "woken_in_vain")
+
+    def __init__(
+        self, time_slice: TimeSlice, function: Callable[[], None], rank: float, arrival: int,
+        woken_in_vain: int,
+    ) -> None:  # fmt: skip
+        self._time_slice = time_slice
+        self.function = function
+        self.rank = rank
+        self.arrival = arrival
+        self.woken_in_vain = woken_in_vain
         self._is_woken = False
 
     def done(self) -> bool:
@@ -332,4 +345,4 @@ class _Call:
     def set_result(self, _: None) -> None:
         """Let its turn come."""
         self._is_woken = True
-        asyncio.get_running_loop().call_soon(self._function)
+        asyncio.get_running_loop().call_soon(self._time_slice._call, self)  # noqa: SLF001  # its own module
