@@ -118,6 +118,11 @@ class TimeSlice:
             self._open()
         return time.perf_counter() > self.deadline - _MIN_S
 
+    @property
+    def is_contended(self) -> bool:
+        """Whether sessions wait for their turn."""
+        return bool(self._woken or self._waiting or self._unserved)
+
     def must_wait(self) -> bool:
         """Return whether a new session has to wait for earlier ones, or for the next slice.
 
@@ -317,13 +322,7 @@ class TimeSlice:
 
 
 class _Call:
-    """A function that is called soon after its turn has come.
-
-    Args:
-        time_slice: where it waits.
-        function: the function.
-        rank, arrival, woken_in_vain: as in its entry.
-    """
+    """A function that is called soon after its turn has come, with the numbers of its entry."""
 
     __slots__ = ("_is_woken", "_time_slice", "arrival", "function", "rank", "woken_in_vain")
 

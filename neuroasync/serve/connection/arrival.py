@@ -117,7 +117,7 @@ class ArrivalDecider:
 
     def _decide(self, data: str | bytes, arrived_s: float) -> bool:
         """Decide the sample of a message and answer it; return whether that was possible."""
-        if self._read_slice.must_wait():
+        if self._read_slice.is_contended:  # the reader waits for its turn behind the others
             return False
         session, inbox = self._session, self._inbox
         number, began_s = inbox.samples_sent, time.perf_counter()

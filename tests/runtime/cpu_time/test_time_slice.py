@@ -27,11 +27,14 @@ async def test_session_may_begin_within_a_grace_period_unless_others_wait(clock,
     clock.now += 1.5 * time_slice.SLICE_S
     assert t.is_exhausted()
     assert not t.must_wait()
+    assert not t.is_contended
     waits = asyncio.create_task(t.wait_turn())
     await asyncio.sleep(0)
     assert t.must_wait()
+    assert t.is_contended
     await waits
     assert not t.must_wait()
+    assert not t.is_contended
     clock.now += 2.5 * time_slice.SLICE_S
     assert t.must_wait()
 

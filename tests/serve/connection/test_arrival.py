@@ -99,6 +99,19 @@ async def test_client_that_does_not_read_gets_no_decision_on_arrival(
     app.state.counts.check_at_rest()
 
 
+async def test_message_is_not_read_on_arrival_while_others_wait_to_be_read(
+    make_app, trains, expected, nowait_decisions, monkeypatch, no_leaks
+):
+    monkeypatch.setattr(TimeSlice, "is_contended", True)
+    app = make_app()
+    async with connect(app, "seed=5") as socket:
+        await settle()
+        socket.send_sample(trains[0])
+        assert_matches(await socket.receive(), expected[0])
+    assert nowait_decisions == []
+    app.state.counts.check_at_rest()
+
+
 async def test_provisional_decisions_are_sent_for_small_samples_too(
     make_app, trains, expected, nowait_decisions, no_leaks
 ):
