@@ -70,7 +70,7 @@ from neuroasync.core.kernels.array_views import (
 from neuroasync.core.kernels.decay import catch_up_decay, catch_up_decay_of_block
 from neuroasync.core.kernels.delivery.synapses import valid_flags
 from neuroasync.core.kernels.intrinsics import trailing_zeros
-from neuroasync.core.kernels.jit import inlined, kernel
+from neuroasync.core.kernels.jit import inlined_uncounted, uncounted
 from neuroasync.core.kernels.layout import (
     BLOCK,
     GROUP_UNIT,
@@ -95,7 +95,7 @@ from neuroasync.core.kernels.vectors.lanes import LANES
 __all__ = ["integrate_and_fire"]
 
 
-@kernel
+@uncounted
 def integrate_and_fire(c, p):
     """Integrate the current of the neurons of ``p`` that the group reached, and let them fire.
 
@@ -127,7 +127,7 @@ def integrate_and_fire(c, p):
     return n
 
 
-@inlined
+@inlined_uncounted
 def _integrate_homogeneous(c, p):
     """Integrate all neurons of a homogeneous population; return how many fire."""
     catch_up_decay(c, p)
@@ -167,7 +167,7 @@ def _integrate_homogeneous(c, p):
     return fires - start
 
 
-@kernel
+@uncounted
 def _add_to_current(c, start, stop):
     """Add what the group delivers to the synaptic currents of the neurons ``start`` to ``stop``."""
     delivered, current = current_of(c), extra_state_of(c)[ExtraState.CURRENT]
@@ -175,7 +175,7 @@ def _add_to_current(c, start, stop):
         current[i] += delivered[i]
 
 
-@kernel
+@uncounted
 def _integrate_touched(c, p, n):
     """Integrate the ``n`` neurons of ``p`` that ``touched`` lists; return how many fire."""
     populations, control = populations_of(c), control_of(c)
@@ -228,7 +228,7 @@ def _integrate_touched(c, p, n):
     return fires
 
 
-@kernel
+@uncounted
 def _mark_of_reached(c):
     """Return the mark of a neuron that was reached and has integrated.
 
