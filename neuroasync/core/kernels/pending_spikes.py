@@ -19,6 +19,7 @@ from neuroasync.core.kernels.array_views import (
 )
 from neuroasync.core.kernels.jit import inlined_uncounted, kernel, uncounted
 from neuroasync.core.kernels.layout import (
+    FIRED_AT_ONCE,
     FULL,
     GROUP_UNIT,
     MIXED,
@@ -63,9 +64,12 @@ def enqueue_fired(c, p):
     pending, fired = pending_of(c)[Pending.KEY], fired_of(c)[start : start + n]
     policy, room = settings_of(c)[Settings.POLICY], c[Context.PENDING_CAPACITY]
     at = control[Control.HEAD] + control[Control.PENDING]
-    if c[Context.MULTIPLICITY_AT] < 0 and policy != PolicyCode.CUSTOM and at + n <= room:
-        for k in range(n):
-            pending[np.uint64(at + k)] = fired[k]
+    is_plain = c[Context.MULTIPLICITY_AT] < 0 and policy != PolicyCode.CUSTOM
+    if is_plain and at + n + FIRED_AT_ONCE <= room:
+        # Whole pieces, because the end of a short loop is mispredicted; the rest is overwritten.
+        for begin in range(0, n, FIRED_AT_ONCE):
+            for k in range(begin, begin + FIRED_AT_ONCE):
+                pending[np.uint64(at + k)] = np.int32(fired[np.uint64(k)])
         control[Control.PENDING] += n
     else:
         _enqueue_one_by_one(c, fired)
