@@ -11,6 +11,7 @@ from neuroasync.core.events.input_buffer import MergedEvents
 from neuroasync.core.immutable import immutable
 from neuroasync.core.kernels.entry_points import feed, run_compiled
 from neuroasync.core.kernels.layout import (
+    FIRED_AT_ONCE,
     FULL,
     MIXED,
     Context,
@@ -56,7 +57,7 @@ class ScratchBuffers:
         room = n + MAX_RANKED
         self._hold(Context.CURRENT, aligned(np.zeros(n, np.float32)))
         self._hold(Context.TOUCHED, np.zeros(n, np.int64))
-        self._hold(Context.FIRED, np.zeros(n, np.int64))
+        self._hold(Context.FIRED, np.zeros(n + FIRED_AT_ONCE, np.int64))
         self._hold(Context.COUNTS, np.zeros((len(StepCounts), populations), np.int64))
         words = packed.model.input_size // 64 + 1
         self._hold(Context.INPUT_BITS, np.zeros(words, np.uint64))
@@ -79,7 +80,7 @@ class ScratchBuffers:
 
     @property
     def fired(self) -> NDArray[np.int64]:
-        """Neurons that fire, i64[N]; each population writes from its own offset."""
+        """Neurons that fire, i64[N + 4]; each population writes from its own offset."""
         return self._arrays[Context.FIRED]
 
     @property

@@ -10,6 +10,7 @@ from numba import carray
 from neuroasync.core.kernels.intrinsics import pointer_at
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
+    FIRED_AT_ONCE,
     Connections,
     Context,
     Control,
@@ -234,8 +235,8 @@ def touched_of(c):
 
 @kernel
 def fired_of(c):
-    """Return the neurons that fired in the step, by population: i64[N]."""
-    return carray(pointer_at(c[Context.FIRED]), c[Context.NEURONS], np.int64)
+    """Return the neurons that fired in the step, by population: i64[N + 4]."""
+    return carray(pointer_at(c[Context.FIRED]), c[Context.NEURONS] + FIRED_AT_ONCE, np.int64)
 
 
 @kernel

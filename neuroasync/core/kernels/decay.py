@@ -39,7 +39,7 @@ from neuroasync.core.kernels.array_views import (
     taus_of,
     uniform_of,
 )
-from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.jit import kernel, uncounted
 from neuroasync.core.kernels.layout import BLOCK, Context, Control, Populations, Settings, Uniform
 from neuroasync.core.kernels.neurons.extra_decay import decay_with_extras
 from neuroasync.core.kernels.neurons.views import extra_state_of
@@ -47,7 +47,7 @@ from neuroasync.core.kernels.neurons.views import extra_state_of
 __all__ = ["catch_up_decay", "catch_up_decay_of_all", "catch_up_decay_of_block", "note_interval"]
 
 
-@kernel
+@uncounted
 def catch_up_decay_of_block(c, p, b):
     """Apply the decay of block ``b`` of population ``p`` up to the current pass."""
     clocks, control = clocks_of(c), control_of(c)
@@ -66,7 +66,7 @@ def catch_up_decay_of_block(c, p, b):
         _decay(c, p, start, stop, then, now)
 
 
-@kernel
+@uncounted
 def catch_up_decay(c, p):
     """Apply the decay of all neurons of population ``p`` up to the current pass."""
     clocks, control, populations = clocks_of(c), control_of(c), populations_of(c)
@@ -96,7 +96,7 @@ def catch_up_decay_of_all(c):
         catch_up_decay(c, p)
 
 
-@kernel
+@uncounted
 def _rest(c, start, stop):
     """Put the neurons from ``start`` to ``stop`` at rest."""
     potentials_of(c)[start:stop] = 0
@@ -107,7 +107,7 @@ def _rest(c, start, stop):
         extra_state_of(c)[:, start:stop] = 0
 
 
-@kernel
+@uncounted
 def _decay(c, p, start, stop, then, now):
     """Multiply by the factors of the passes from ``then + 1`` to ``now``."""
     v, populations = potentials_of(c)[start:stop], populations_of(c)
@@ -134,7 +134,7 @@ def _decay(c, p, start, stop, then, now):
             v[i] *= np.float32(math.exp(-intervals[at] / taus[start + i]))
 
 
-@kernel
+@uncounted
 def _scale(v, factor, times):
     """Multiply ``v`` by the factor ``times`` times; stop early once ``v`` no longer changes."""
     for _ in range(times):

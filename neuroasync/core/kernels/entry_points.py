@@ -11,7 +11,7 @@ from neuroasync.core.kernels.forward_pass import run_compiled as _run_compiled
 from neuroasync.core.kernels.forward_pass import run_to_delivery as _run_to_delivery
 from neuroasync.core.kernels.integrate_and_fire import integrate_and_fire as _integrate_and_fire
 from neuroasync.core.kernels.intrinsics import cycle_count
-from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.jit import kernel, uncounted
 from neuroasync.core.kernels.layout import Context, Control, Interrupt
 from neuroasync.core.kernels.pending_spikes import begin_group
 from neuroasync.core.kernels.sample_start import begin as _begin
@@ -63,7 +63,7 @@ def begin_slice(context, end_us, work):
     c[Context.END_US], c[Context.LIMIT] = end_us, control_of(c)[Control.WORK] + work
 
 
-@kernel
+@uncounted
 def run_on(context, p):
     """Let population ``p`` integrate the group (-1: none does), and run to the next delivery.
 

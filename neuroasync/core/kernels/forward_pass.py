@@ -40,7 +40,7 @@ from neuroasync.core.kernels.delivery.input_delivery import (
 from neuroasync.core.kernels.delivery.selected_spikes import move_to_group
 from neuroasync.core.kernels.delivery.synapses import deliver
 from neuroasync.core.kernels.integrate_and_fire import integrate_and_fire
-from neuroasync.core.kernels.jit import inlined, kernel
+from neuroasync.core.kernels.jit import inlined_uncounted, kernel, uncounted
 from neuroasync.core.kernels.layout import (
     Context,
     Control,
@@ -86,7 +86,7 @@ _SLOT_COST: Final = 32
 """Cost of logging a slot and putting it in flight, in synaptic operations (measured)."""
 
 
-@kernel
+@uncounted
 def run_to_delivery(c, end_us, work):
     """Run until populations must integrate, or until Python must act.
 
@@ -161,7 +161,7 @@ def run_to_delivery(c, end_us, work):
             return Interrupt.BUDGET_SPENT
 
 
-@inlined
+@inlined_uncounted
 def _move(c, limit):
     """Move the spikes that are delivered next to the group; return whether all are moved."""
     if settings_of(c)[Settings.POLICY] == PolicyCode.LAYER_SYNC:
@@ -169,7 +169,7 @@ def _move(c, limit):
     return move_to_group(c, limit)
 
 
-@inlined
+@inlined_uncounted
 def _reached(c):
     """Return a mask of the populations that the group reached, or ``MANY_POPULATIONS``."""
     reached, mask = counts_of(c)[StepCounts.REACHED], 0
@@ -180,7 +180,7 @@ def _reached(c):
     return mask
 
 
-@inlined
+@inlined_uncounted
 def _enqueue_all_fired(c):
     """Add the spikes of this step to the pending spikes, by ascending (population, neuron)."""
     reached = counts_of(c)[StepCounts.REACHED]
@@ -189,7 +189,7 @@ def _enqueue_all_fired(c):
             enqueue_fired(c, p)
 
 
-@kernel
+@uncounted
 def _log_and_put_in_flight(c, has_delays, limit):
     """Log the slots of the group, and put their spikes in flight; return whether all are done.
 
@@ -210,7 +210,7 @@ def _log_and_put_in_flight(c, has_delays, limit):
     return True
 
 
-@inlined
+@inlined_uncounted
 def _choose_group(c, limit):
     """Select the next group of the pass.
 
@@ -252,7 +252,7 @@ def _open_spontaneous_step(c, p):
     mark_spontaneous_targets(c, p)
 
 
-@kernel
+@uncounted
 def _open_pass(c, end_us):
     """Begin the next pass: find its input events, which are then read.
 
@@ -288,7 +288,7 @@ def _open_pass(c, end_us):
     return 0
 
 
-@kernel
+@uncounted
 def _first_at_or_after(t_us, first, time):
     """Return the position of the first event at or after ``time``, from ``first`` on.
 
@@ -308,7 +308,7 @@ def _first_at_or_after(t_us, first, time):
     return low
 
 
-@kernel
+@uncounted
 def _next_pass_time(c, t_us, timestep):
     """Return the virtual time of the next pass, µs, or -1 if there is none.
 
@@ -327,7 +327,7 @@ def _next_pass_time(c, t_us, timestep):
     return time
 
 
-@kernel
+@uncounted
 def run_compiled(c, end_us, work):
     """Run passes until the sample ends or Python must act.
 

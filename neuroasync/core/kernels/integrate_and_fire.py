@@ -69,10 +69,11 @@ from neuroasync.core.kernels.array_views import (
 )
 from neuroasync.core.kernels.decay import catch_up_decay, catch_up_decay_of_block
 from neuroasync.core.kernels.delivery.synapses import valid_flags
-from neuroasync.core.kernels.intrinsics import trailing_zeros
-from neuroasync.core.kernels.jit import inlined, kernel
+from neuroasync.core.kernels.intrinsics import population_count, trailing_zeros
+from neuroasync.core.kernels.jit import inlined_uncounted, uncounted
 from neuroasync.core.kernels.layout import (
     BLOCK,
+    FIRED_AT_ONCE,
     GROUP_UNIT,
     REFRACTORY_BIT,
     Context,
@@ -95,7 +96,7 @@ from neuroasync.core.kernels.vectors.lanes import LANES
 __all__ = ["integrate_and_fire"]
 
 
-@kernel
+@uncounted
 def integrate_and_fire(c, p):
     """Integrate the current of the neurons of ``p`` that the group reached, and let them fire.
 
@@ -127,7 +128,7 @@ def integrate_and_fire(c, p):
     return n
 
 
-@inlined
+@inlined_uncounted
 def _integrate_homogeneous(c, p):
     """Integrate all neurons of a homogeneous population; return how many fire."""
     catch_up_decay(c, p)
@@ -155,19 +156,28 @@ def _integrate_homogeneous(c, p):
             v + at, momentum + at, current + at, last_group + at, threshold, marks, kind, locks,
             stop - first,
         )  # fmt: skip
-        while bits:
-            i = np.uint64(first + trailing_zeros(bits))
-            bits &= bits - np.uint64(1)
-            fired[np.uint64(fires)] = i
-            fires += 1
+        # A branch for each bit would often be mispredicted. What is written in vain is overwritten,
+        # by this population or the next one, or lies behind the last population.
+        left, written = bits, fires
+        fires += population_count(bits)
+        while True:
+            for k in range(FIRED_AT_ONCE):
+                fired[np.uint64(written + k)] = first + trailing_zeros(left)
+                left &= left - np.uint64(1)
+            written += FIRED_AT_ONCE
+            if written >= fires:
+                break
+    if is_special or may_stay_above:
+        for k in range(start, fires):
+            i = fired[np.uint64(k)]
             if is_special:
-                reset(c, p, np.int64(i), threshold, resets)
-            elif may_stay_above and potentials[i] > threshold:
-                note_suprathreshold(c, np.int64(i))
+                reset(c, p, i, threshold, resets)
+            elif potentials[i] > threshold:
+                note_suprathreshold(c, i)
     return fires - start
 
 
-@kernel
+@uncounted
 def _add_to_current(c, start, stop):
     """Add what the group delivers to the synaptic currents of the neurons ``start`` to ``stop``."""
     delivered, current = current_of(c), extra_state_of(c)[ExtraState.CURRENT]
@@ -175,7 +185,7 @@ def _add_to_current(c, start, stop):
         current[i] += delivered[i]
 
 
-@kernel
+@uncounted
 def _integrate_touched(c, p, n):
     """Integrate the ``n`` neurons of ``p`` that ``touched`` lists; return how many fire."""
     populations, control = populations_of(c), control_of(c)
@@ -228,7 +238,7 @@ def _integrate_touched(c, p, n):
     return fires
 
 
-@kernel
+@uncounted
 def _mark_of_reached(c):
     """Return the mark of a neuron that was reached and has integrated.
 

@@ -38,8 +38,10 @@ __all__ = [
     "counts",
     "fill_cache",
     "inlined",
+    "inlined_uncounted",
     "is_writable",
     "kernel",
+    "uncounted",
 ]
 
 PORTABLE_CPU: Final = "generic"
@@ -76,7 +78,11 @@ counts: Final = CompilationCounts()
 
 
 def kernel(
-    function: Callable[..., Any], *, fastmath: bool | set[str] = False, inline: bool = False
+    function: Callable[..., Any],
+    *,
+    fastmath: bool | set[str] = False,
+    inline: bool = False,
+    counts_references: bool = True,
 ) -> Any:
     """Compile ``function`` when it is first called, and cache the code on disk.
 
@@ -86,6 +92,8 @@ def kernel(
             forward passes must give the same bits on every machine.
         inline: whether to copy the code into its callers. Use it for kernels that are called in
             every forward step: a call passes a view of the context as seven numbers.
+        counts_references: whether to count references to arrays. A kernel that does not can neither
+            allocate an array nor return one.
 
     Raises:
         NeuroasyncError: numba's compiler is switched off.
@@ -95,15 +103,27 @@ def kernel(
             "networks cannot run while numba's compiler is switched off: unset NUMBA_DISABLE_JIT "
             "(or `disable_jit` in .numba_config.yaml)"
         )
-    dispatcher = njit(nogil=True, fastmath=fastmath, forceinline=inline, error_model="numpy")(
-        function
-    )
+    dispatcher = njit(  # type: ignore[call-overload]  # its stub lacks `_nrt`
+        nogil=True,
+        fastmath=fastmath,
+        forceinline=inline,
+        error_model="numpy",
+        _nrt=counts_references,
+    )(function)
     dispatcher._cache = _DiskCache(function)
     return dispatcher
 
 
 inlined: Final = partial(kernel, inline=True)
 """The decorator of kernels whose code is copied into their callers."""
+
+uncounted: Final = partial(kernel, counts_references=False)
+"""The decorator of kernels that run in every forward step or pass, and that neither allocate an
+array nor return one. Counting references to views, which own no memory, takes much of their time.
+"""
+
+inlined_uncounted: Final = partial(uncounted, inline=True)
+"""The decorator of such kernels whose code is copied into their callers."""
 
 
 def fill_cache() -> None:

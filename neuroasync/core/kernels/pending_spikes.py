@@ -17,8 +17,9 @@ from neuroasync.core.kernels.array_views import (
     spikes_of,
     votes_of,
 )
-from neuroasync.core.kernels.jit import inlined, kernel
+from neuroasync.core.kernels.jit import inlined_uncounted, kernel, uncounted
 from neuroasync.core.kernels.layout import (
+    FIRED_AT_ONCE,
     FULL,
     GROUP_UNIT,
     MIXED,
@@ -49,7 +50,7 @@ __all__ = [
 ]
 
 
-@inlined
+@inlined_uncounted
 def enqueue_fired(c, p):
     """Add the spikes that ``p`` fired in this step to the pending spikes, and count them.
 
@@ -63,16 +64,19 @@ def enqueue_fired(c, p):
     pending, fired = pending_of(c)[Pending.KEY], fired_of(c)[start : start + n]
     policy, room = settings_of(c)[Settings.POLICY], c[Context.PENDING_CAPACITY]
     at = control[Control.HEAD] + control[Control.PENDING]
-    if c[Context.MULTIPLICITY_AT] < 0 and policy != PolicyCode.CUSTOM and at + n <= room:
-        for k in range(n):
-            pending[np.uint64(at + k)] = fired[k]
+    is_plain = c[Context.MULTIPLICITY_AT] < 0 and policy != PolicyCode.CUSTOM
+    if is_plain and at + n + FIRED_AT_ONCE <= room:
+        # Whole pieces, because the end of a short loop is mispredicted; the rest is overwritten.
+        for begin in range(0, n, FIRED_AT_ONCE):
+            for k in range(begin, begin + FIRED_AT_ONCE):
+                pending[np.uint64(at + k)] = np.int32(fired[np.uint64(k)])
         control[Control.PENDING] += n
     else:
         _enqueue_one_by_one(c, fired)
     count_spikes(c, p, fired)
 
 
-@kernel
+@uncounted
 def _enqueue_one_by_one(c, fired):
     """Add spikes to the pending spikes; see :func:`enqueue_fired`."""
     control, pending, room = control_of(c), pending_of(c), c[Context.PENDING_CAPACITY]
@@ -90,7 +94,7 @@ def _enqueue_one_by_one(c, fired):
         control[Control.PENDING] += 1
 
 
-@inlined
+@inlined_uncounted
 def count_spikes(c, p, fired):
     """Log the spikes that ``p`` fired in this step, and count them and their votes."""
     control = control_of(c)
@@ -121,7 +125,7 @@ def _log_spikes(c, fired):
         control[Control.SPIKE_LOG] = at + 1
 
 
-@kernel
+@uncounted
 def _vote(c, fired, start):
     """Count spikes of the output population as votes, and note when a class first leads."""
     control, votes = control_of(c), votes_of(c)
@@ -142,7 +146,7 @@ def _vote(c, fired, start):
             control[Control.FIRST_VOTE_SPIKES] = control[Control.SPIKES] + k + 1
 
 
-@inlined
+@inlined_uncounted
 def begin_group(c, n):
     """Open the next forward step, which delivers the ``n`` pending spikes that were selected.
 
@@ -155,7 +159,7 @@ def begin_group(c, n):
     count_step(c, n)
 
 
-@inlined
+@inlined_uncounted
 def count_step(c, n):
     """Count a forward step that delivers ``n`` spikes, and its rounds; move them next."""
     control, size = control_of(c), settings_of(c)[Settings.GROUP_SIZE]
@@ -208,7 +212,7 @@ def _copy(address, n, source):
         to[k] = values[k]
 
 
-@kernel
+@uncounted
 def lacks_pending_capacity(c, added):
     """Return whether a pass in which ``added`` input events become pending needs a larger array.
 
@@ -220,7 +224,7 @@ def lacks_pending_capacity(c, added):
     return c[Context.PENDING_CAPACITY] < control[Control.NEEDED_PENDING]
 
 
-@kernel
+@uncounted
 def lacks_capacity(c, slots):
     """Return whether a buffer is too small for a step.
 

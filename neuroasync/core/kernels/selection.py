@@ -30,7 +30,7 @@ from neuroasync.core.kernels.array_views import (
     pending_of,
     settings_of,
 )
-from neuroasync.core.kernels.jit import inlined, kernel
+from neuroasync.core.kernels.jit import inlined_uncounted, kernel, uncounted
 from neuroasync.core.kernels.layout import (
     Context,
     Control,
@@ -74,7 +74,7 @@ _ALL: Final = np.uint64(2**64 - 1)
 """All bits of a u64; the exclusive or with it, or the difference from it, reverses the order."""
 
 
-@inlined
+@inlined_uncounted
 def choose(c, limit):
     """Select the pending spikes to deliver next, in policy order.
 
@@ -120,7 +120,7 @@ def choose(c, limit):
     return count
 
 
-@inlined
+@inlined_uncounted
 def _order_few(c, n):
     """Write the ``n`` pending spikes to ``ordered`` in policy order, by keys of 32 bits.
 
@@ -146,7 +146,7 @@ def _order_few(c, n):
     )
 
 
-@kernel
+@uncounted
 def _write_momenta(c, keys, pending, n):
     """Write keys of 32 bits that ascend as the momenta of ``n`` pending spikes descend.
 
@@ -213,7 +213,7 @@ def _write_keys(c, begin, end):
         keys[k] = _momentum_key(momenta, noise, prefix, pending[k])
 
 
-@inlined
+@inlined_uncounted
 def _step_prefix(c):
     """Return the hash that the order keys of the step that begins share."""
     control = control_of(c)
@@ -221,7 +221,7 @@ def _step_prefix(c):
     return step_prefix(seed, control[Control.PASS], control[Control.STEP] + 1)
 
 
-@inlined
+@inlined_uncounted
 def _momentum_key(momenta, noise, prefix, neuron):
     """Return a u64 that ascends as the momentum of a pending spike, with its noise, descends."""
     m = np.float64(0.0)

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.jit import kernel, uncounted
 
 __all__ = [
     "MAX_INSERTED",
@@ -29,13 +29,13 @@ MAX_INSERTED: Final = 16
 """Maximum number of selected keys for which insertion is faster than a heap (measured)."""
 
 
-@kernel
+@uncounted
 def _less(keys, ties, a, b):
     """Return whether position ``a`` comes before position ``b``."""
     return keys[a] < keys[b] or (keys[a] == keys[b] and ties[a] < ties[b])
 
 
-@kernel
+@uncounted
 def select_further(keys, ties, begin, end, k, out):
     """Keep the ``k`` smallest of the keys before ``end`` in ``out``.
 
@@ -67,7 +67,7 @@ def select_further(keys, ties, begin, end, k, out):
     return replaced
 
 
-@kernel
+@uncounted
 def _select_by_insertion(keys, ties, begin, end, k, out):
     """Keep ``out`` sorted while inserting each position that is among the ``k`` smallest."""
     size, last = min(begin, k), np.uint64(0)

@@ -15,7 +15,7 @@ from neuroasync.core.kernels.decay import (
 )
 from neuroasync.core.kernels.delivery.owners import owner_of
 from neuroasync.core.kernels.delivery.synapses import mark_target
-from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.jit import uncounted
 from neuroasync.core.kernels.layout import (
     BLOCK,
     SUPRATHRESHOLD_BIT,
@@ -28,7 +28,7 @@ from neuroasync.core.kernels.neurons.views import threshold_at
 __all__ = ["find_spontaneous_population", "mark_spontaneous_targets"]
 
 
-@kernel
+@uncounted
 def find_spontaneous_population(c):
     """Return the population that fires spontaneously next, or -1 if there is none.
 
@@ -61,7 +61,7 @@ def find_spontaneous_population(c):
     return best
 
 
-@kernel
+@uncounted
 def mark_spontaneous_targets(c, p):
     """Mark the neurons of ``p`` that fire spontaneously as reached, with no current and no spike.
 

@@ -47,7 +47,7 @@ from neuroasync.core.kernels.array_views import (
 from neuroasync.core.kernels.delivery.input_delivery import queued_multiplicity
 from neuroasync.core.kernels.delivery.slots import write_slot
 from neuroasync.core.kernels.delivery.synapses import mark_target
-from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.jit import kernel, uncounted
 from neuroasync.core.kernels.layout import (
     AFTER_SILENT_TURN,
     FULL,
@@ -93,7 +93,7 @@ _ALL_FROM: Final = 8
 """Visit all neurons of a population if more than one in so many may be above threshold."""
 
 
-@kernel
+@uncounted
 def start_turns(c):
     """Prepare the turns of the pass that has just begun."""
     control, counts, populations = control_of(c), counts_of(c), populations_of(c)
@@ -107,7 +107,7 @@ def start_turns(c):
     control[Control.GROUP_MARK] += GROUP_UNIT
 
 
-@kernel
+@uncounted
 def turn_after_delivery(c):
     """Begin the turn that follows the delivery of a group.
 
@@ -126,7 +126,7 @@ def turn_after_delivery(c):
     return _begin_turn(c, p)
 
 
-@kernel
+@uncounted
 def choose_turn(c):
     """Open the group of the spikes of the latest turn; if there are none, begin the next turn.
 
@@ -149,7 +149,7 @@ def choose_turn(c):
     return _begin_turn(c, p)
 
 
-@kernel
+@uncounted
 def _begin_turn(c, p):
     """Begin the integration of ``p``; return its mask, or 0 if ``p`` is no population."""
     control_of(c)[Control.PHASE] = Phase.INTEGRATING
@@ -162,7 +162,7 @@ def _begin_turn(c, p):
     return 1 << p
 
 
-@kernel
+@uncounted
 def _look_back(c, owner):
     """Give another turn to populations that the group of ``owner`` reached after their turn."""
     control, populations, connections = control_of(c), populations_of(c), connections_of(c)
@@ -177,7 +177,7 @@ def _look_back(c, owner):
             )
 
 
-@kernel
+@uncounted
 def _next_turn(c, skips):
     """Return the population whose turn is next, or ``_NOBODY`` or ``_OVER``.
 
@@ -205,7 +205,7 @@ def _next_turn(c, skips):
     return _OVER
 
 
-@kernel
+@uncounted
 def _can_fire(c, p):
     """Mark the neurons of ``p`` that nothing reached but that may fire at its turn.
 
@@ -231,7 +231,7 @@ def _can_fire(c, p):
     return counts[StepCounts.TOUCHED, p] != 0
 
 
-@kernel
+@uncounted
 def _mark_suprathreshold(c, p):
     """Mark the neurons of ``p`` that may exceed their threshold without any input."""
     suprathreshold, row = suprathreshold_of(c), populations_of(c)[p]
@@ -241,7 +241,7 @@ def _mark_suprathreshold(c, p):
             mark_target(c, p, i, 0)
 
 
-@kernel
+@uncounted
 def end_turn(c):
     """Count the spikes of the turn, which become pending."""
     control, counts, p = control_of(c), counts_of(c), control_of(c)[Control.LAYER]
@@ -258,7 +258,7 @@ def end_turn(c):
         counts[StepCounts.TOUCHED, p] = counts[StepCounts.REACHED, p] = 0
 
 
-@kernel
+@uncounted
 def group_turn(c, limit):
     """Write the spikes of the turn to the group, by ascending neuron or input event.
 
@@ -287,7 +287,7 @@ def group_turn(c, limit):
     return True
 
 
-@kernel
+@uncounted
 def _group_fired(c, p, begin, end):
     """Write the neurons ``begin`` to ``end`` that ``p`` fired to the group."""
     origins, start = group_of(c)[Group.ORIGIN], populations_of(c)[p, Populations.START]

@@ -26,7 +26,7 @@ from neuroasync.core.kernels.array_views import (
     votes_of,
 )
 from neuroasync.core.kernels.decay import catch_up_decay
-from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.jit import kernel, uncounted
 from neuroasync.core.kernels.layout import (
     Context,
     Control,
@@ -40,7 +40,7 @@ from neuroasync.core.kernels.neurons.views import readout_of
 __all__ = ["leader", "read_out", "should_stop"]
 
 
-@kernel
+@uncounted
 def leader(votes):
     """Return the leading class of ``votes``, i64[5, classes], or -1 without a vote."""
     best = -1
@@ -53,7 +53,7 @@ def leader(votes):
     return best
 
 
-@kernel
+@uncounted
 def should_stop(c):
     """Return whether a built-in stop rule stops the sample now."""
     rule, control = settings_of(c)[Settings.STOP_RULE], control_of(c)

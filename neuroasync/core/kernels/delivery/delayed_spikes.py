@@ -12,7 +12,7 @@ from neuroasync.core.kernels.array_views import (
 )
 from neuroasync.core.kernels.delivery.owners import owner_of
 from neuroasync.core.kernels.delivery.slots import write_slot
-from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.jit import kernel, uncounted
 from neuroasync.core.kernels.layout import (
     FULL,
     Connections,
@@ -36,7 +36,7 @@ _SIFT_COST: Final = 800
 """Cost of moving a slot within the heap (measured for 300,000 slots)."""
 
 
-@kernel
+@uncounted
 def begin_due_spikes(c):
     """Prepare :func:`append_due_spikes`, after the input events of the pass were read."""
     control = control_of(c)
@@ -45,7 +45,7 @@ def begin_due_spikes(c):
     control[Control.READ_FIRST] = control[Control.GROUP]
 
 
-@kernel
+@uncounted
 def append_due_spikes(c, limit):
     """Append the spikes that are due now to the group.
 
@@ -88,7 +88,7 @@ def append_due_spikes(c, limit):
             return False
 
 
-@kernel
+@uncounted
 def _append_some(c, stage, begin, end, total):
     """Do the part from ``begin`` to ``end`` of the ``total`` operations of a stage."""
     group, first = group_of(c), control_of(c)[Control.READ_FIRST]
@@ -171,7 +171,7 @@ def _later(group, a, b):
     return group[Group.OWNER, a] > group[Group.OWNER, b]
 
 
-@kernel
+@uncounted
 def put_in_flight(c, begin, end):
     """Put the slots ``begin`` to ``end`` in flight on each connection that has a delay."""
     control, populations, connections = control_of(c), populations_of(c), connections_of(c)

@@ -13,7 +13,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from neuroasync.core.kernels.jit import inlined, kernel
+from neuroasync.core.kernels.jit import inlined_uncounted, kernel
 from neuroasync.core.kernels.vectors.lanes import (
     F32,
     FLOATS,
@@ -84,7 +84,7 @@ _add_strip_times: Final = _adder(1, is_masked=False, has_counts=True)
 _add_rest_times: Final = _adder(1, is_masked=True, has_counts=True)
 
 
-@inlined
+@inlined_uncounted
 def add_rows(sums, rows, columns, origins, counts, n):
     """Add ``n`` rows of a matrix, each multiplied by its factor, to sums, row after row.
 

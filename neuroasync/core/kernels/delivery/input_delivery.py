@@ -30,7 +30,7 @@ from neuroasync.core.kernels.delivery.delayed_spikes import (
 from neuroasync.core.kernels.delivery.event_values import add_value, with_value
 from neuroasync.core.kernels.delivery.slots import write_slot
 from neuroasync.core.kernels.intrinsics import population_count, trailing_zeros
-from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.jit import kernel, uncounted
 from neuroasync.core.kernels.layout import (
     FULL,
     Context,
@@ -56,7 +56,7 @@ _EVENT_COST: Final = 12
 """Cost of reading an event once or of writing a slot, in synaptic operations (measured)."""
 
 
-@kernel
+@uncounted
 def begin_input(c, first):
     """Open step 0 of a pass, whose input events are ``first`` up to ``control[CURSOR]``."""
     control = control_of(c)
@@ -77,7 +77,7 @@ def begin_input(c, first):
     control[Control.PHASE] = Phase.READING
 
 
-@kernel
+@uncounted
 def read_input(c, limit):
     """Read the input events of the pass into the group, or into the pending spikes if queued.
 
@@ -99,7 +99,7 @@ def read_input(c, limit):
     return append_due_spikes(c, limit)
 
 
-@kernel
+@uncounted
 def _enqueue_input(c, limit):
     """Add the input events to the pending spikes, in (time, index) order; see `read_input`.
 
@@ -137,7 +137,7 @@ def _multiplicity(c, event):
     return with_value(1, input_values(c)[event])
 
 
-@kernel
+@uncounted
 def _group_input(c, limit):
     """Write the events to the group by ascending input index; see :func:`read_input`.
 
@@ -155,7 +155,7 @@ def _group_input(c, limit):
     return _group_by_bits(c, bits, first, last, limit)
 
 
-@kernel
+@uncounted
 def _write_if_ascending(c, first, last):
     """Write a slot for each event if their input indices ascend; return whether they do."""
     index, control, is_ascending = input_index(c)[first:last], control_of(c), True
@@ -174,7 +174,7 @@ def _write_if_ascending(c, first, last):
     return is_ascending
 
 
-@kernel
+@uncounted
 def _write_slot(c, at, i, count):
     """Write a slot of the group for ``count`` events of input ``i``."""
     group, origin = group_of(c), c[Context.NEURONS] + i
@@ -218,7 +218,7 @@ def _group_values_by_sorting(c, first, last):
     return slots
 
 
-@kernel
+@uncounted
 def _group_by_bits(c, bits, first, last, limit):
     """Write the events to the group in pieces, without sorting; see :func:`read_input`.
 
@@ -256,7 +256,7 @@ def _group_by_bits(c, bits, first, last, limit):
             return False
 
 
-@kernel
+@uncounted
 def _set_bits(c, bits, begin, end):
     """Set the bit of the input of each event from ``begin`` to ``end``; note repeated inputs."""
     index, repeated = input_index(c), np.uint64(0)
@@ -270,7 +270,7 @@ def _set_bits(c, bits, begin, end):
         control_of(c)[Control.GROUP_OWNER] = FULL
 
 
-@kernel
+@uncounted
 def _write_slots(c, bits, begin, end):
     """Write a slot for each bit of the words ``begin`` to ``end``; return how many.
 
@@ -302,7 +302,7 @@ def _write_slots(c, bits, begin, end):
     return slots
 
 
-@kernel
+@uncounted
 def _count_events(c, bits, begin, end):
     """Add each event from ``begin`` to ``end`` to the multiplicity of its slot."""
     index, group, ranks = input_index(c), group_of(c), input_ranks(c)

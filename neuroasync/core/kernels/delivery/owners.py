@@ -3,13 +3,13 @@
 import numpy as np
 
 from neuroasync.core.kernels.array_views import i32_at, populations_of
-from neuroasync.core.kernels.jit import inlined
+from neuroasync.core.kernels.jit import inlined_uncounted
 from neuroasync.core.kernels.layout import OWNER_BLOCK, Context, Populations
 
 __all__ = ["owner_of"]
 
 
-@inlined
+@inlined_uncounted
 def owner_of(c, origin):
     """Return the population of a neuron, or P for an input.
 

@@ -14,7 +14,7 @@ from neuroasync.core.kernels.array_views import (
 from neuroasync.core.kernels.delivery.input_delivery import queued_multiplicity
 from neuroasync.core.kernels.delivery.owners import owner_of
 from neuroasync.core.kernels.delivery.slots import write_slot
-from neuroasync.core.kernels.jit import inlined, kernel
+from neuroasync.core.kernels.jit import inlined_uncounted, kernel
 from neuroasync.core.kernels.layout import (
     FULL,
     Context,
@@ -36,7 +36,7 @@ _SCAN_COST: Final = 4
 """Cost of searching a pending spike for a gap (measured)."""
 
 
-@inlined
+@inlined_uncounted
 def move_to_group(c, limit):
     """Move the selected spikes from the pending spikes to the group.
 
@@ -69,7 +69,7 @@ def move_to_group(c, limit):
     return True
 
 
-@inlined
+@inlined_uncounted
 def _move(c, begin, end):
     """Write the slots ``begin`` to ``end`` of the group; mark the spikes as moved."""
     control, group, pending = control_of(c), group_of(c), pending_of(c)[Pending.KEY]
@@ -116,7 +116,7 @@ def _write_full_slot(c, s, key):
     write_slot(group, s, key, owner_of(c, key), count, -1)
 
 
-@inlined
+@inlined_uncounted
 def _keep_rest(c, n, left):
     """Keep the ``left`` pending spikes that follow the first ``n``."""
     control, pending, ordered = control_of(c), pending_of(c)[Pending.KEY], ordered_of(c)

@@ -41,7 +41,7 @@ from neuroasync.core.kernels.delivery.prefetching import (
     prefetch_rows,
 )
 from neuroasync.core.kernels.delivery.receptive_fields import receptive_field
-from neuroasync.core.kernels.jit import inlined, kernel
+from neuroasync.core.kernels.jit import inlined, inlined_uncounted, uncounted
 from neuroasync.core.kernels.layout import (
     FULL,
     MIXED,
@@ -68,7 +68,7 @@ _TARGET_COST: Final = 4
 """Cost of delivering a spike to one target, in synaptic operations of a dense connection."""
 
 
-@kernel
+@uncounted
 def deliver(c, limit):
     """Add the group's weights to the current of its targets, and list the targets.
 
@@ -159,7 +159,7 @@ def _by_owner(c, n):
     return ordered
 
 
-@inlined
+@inlined_uncounted
 def _end_of_run(c, origins, e, max_end, owner):
     """Return the first slot from ``e`` to ``max_end`` that another population or delay begins."""
     row, group = populations_of(c)[owner], group_of(c)
@@ -172,7 +172,7 @@ def _end_of_run(c, origins, e, max_end, owner):
     return e
 
 
-@inlined
+@inlined_uncounted
 def takes_part(connections, k, via):
     """Return whether a spike event is delivered over connection ``k``.
 
@@ -184,7 +184,7 @@ def takes_part(connections, k, via):
     return k == via if via >= 0 else connections[k, Connections.DELAY] == 0
 
 
-@inlined
+@inlined_uncounted
 def _dense(c, k, p, first, origins, s, e):
     """Deliver slots ``s`` to ``e`` over a dense connection; return the synaptic operations."""
     populations, group = populations_of(c), group_of(c)
@@ -205,7 +205,7 @@ def _dense(c, k, p, first, origins, s, e):
     return size * count
 
 
-@kernel
+@uncounted
 def _scatter(c, k, p, source, count):
     """Deliver one spike event target by target; return the number of targets.
 
@@ -231,7 +231,7 @@ def _scatter(c, k, p, source, count):
     return size
 
 
-@kernel
+@uncounted
 def _sparse(c, k, p, source, count):
     """Deliver one spike event over a sparse connection; return the number of targets."""
     row, current = connections_of(c)[k], current_of(c)
@@ -253,7 +253,7 @@ def _sparse(c, k, p, source, count):
     return n
 
 
-@kernel
+@uncounted
 def _conv2d(c, k, p, source, count):
     """Deliver one spike event over a convolution; return the number of targets."""
     row, current, times = connections_of(c)[k], current_of(c), factor_of(count)
@@ -278,7 +278,7 @@ def _conv2d(c, k, p, source, count):
     return row[Connections.CHANNELS_OUT] * (last_y - first_y + 1) * (last_x - first_x + 1)
 
 
-@kernel
+@uncounted
 def mark_target(c, p, neuron, count):
     """Mark a neuron of ``p`` as reached by the current group.
 
@@ -304,7 +304,7 @@ def mark_target(c, p, neuron, count):
             counts[StepCounts.TOUCHED, p] = n + 1
 
 
-@kernel
+@uncounted
 def valid_flags(mark, control):
     """Return the flags of an entry of ``last_group`` that still hold."""
     if mark >= control[Control.PASS_MARK]:

@@ -59,7 +59,7 @@ array           type                contents
 =============== =================== ==========================================================
 current         f32[N]              synaptic input of the group; 0 between steps (layer-sync: turns)
 touched         i64[N]              neurons that the group reaches, at their population's offset
-fired           i64[N]              neurons that fire in this step, at their population's offset
+fired           i64[N + 4]          neurons that fire in this step, at their population's offset
 counts          i64[4, P]           a column per population, see ``StepCounts``
 pending         i32[3, K]           a column per pending spike, see ``Pending``
 group           i64[5, K]           a column per slot of the group, see ``Group``
@@ -104,6 +104,7 @@ from neuroasync.core.kernels.layout.network import (
     Uniform,
 )
 from neuroasync.core.kernels.layout.scratch import (
+    FIRED_AT_ONCE,
     DeliveryLog,
     Group,
     Pending,
@@ -130,6 +131,7 @@ from neuroasync.core.kernels.layout.session import (
 __all__ = [
     "AFTER_SILENT_TURN",
     "BLOCK",
+    "FIRED_AT_ONCE",
     "FULL",
     "GROUP_LIMIT",
     "GROUP_UNIT",

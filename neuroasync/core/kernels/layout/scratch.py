@@ -2,6 +2,10 @@
 
 from typing import Final, NamedTuple
 
+FIRED_AT_ONCE: Final = 4
+"""Neurons that fire are written to ``fired``, and read from it, in pieces of so many; what follows
+the last of them is arbitrary."""
+
 
 class _StepCounts(NamedTuple):
     """Rows of ``counts``, i64[4, P]: a column per population.

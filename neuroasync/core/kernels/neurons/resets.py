@@ -14,7 +14,7 @@ from neuroasync.core.kernels.array_views import (
     suprathreshold_of,
 )
 from neuroasync.core.kernels.delivery.synapses import valid_flags
-from neuroasync.core.kernels.jit import inlined, kernel
+from neuroasync.core.kernels.jit import inlined_uncounted, kernel, uncounted
 from neuroasync.core.kernels.layout import (
     REFRACTORY_BIT,
     SUPRATHRESHOLD_BIT,
@@ -33,7 +33,7 @@ DROPOUT_STREAM = np.uint64(0xD1B54A32D192ED03)
 """Changes the seed, so that refractory dropout and the random order draw different numbers."""
 
 
-@inlined
+@inlined_uncounted
 def resets_of(c, p):
     """Return what a spike does to a neuron of ``p``.
 
@@ -50,7 +50,7 @@ def resets_of(c, p):
     )
 
 
-@kernel
+@uncounted
 def reset(c, p, neuron, threshold, resets):
     """Reset a neuron of ``p`` that fires, after its potential was stored as its momentum.
 
@@ -96,7 +96,7 @@ def _reset_specially(c, row, neuron, threshold):
         extra_state_of(c)[ExtraState.ADAPTATION, neuron] += increment
 
 
-@kernel
+@uncounted
 def note_suprathreshold(c, neuron):
     """Add the neuron to ``suprathreshold``, unless it is an entry already."""
     last_group, control = last_group_of(c), control_of(c)

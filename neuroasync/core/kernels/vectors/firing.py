@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from neuroasync.core.kernels.jit import inlined
+from neuroasync.core.kernels.jit import inlined_uncounted
 from neuroasync.core.kernels.vectors.lanes import (
     FLOATS,
     I64,
@@ -81,7 +81,7 @@ _integrate_all: Final = _integrator(is_masked=False)
 _integrate_first: Final = _integrator(is_masked=True)
 
 
-@inlined
+@inlined_uncounted
 def integrate_lanes(v, momentum, current, last_group, threshold, marks, reset, locks, n):
     """Integrate the current of up to 16 neurons, let them fire, and clear the current.
 

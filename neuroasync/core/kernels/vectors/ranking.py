@@ -13,7 +13,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from neuroasync.core.kernels.jit import inlined
+from neuroasync.core.kernels.jit import inlined_uncounted
 from neuroasync.core.kernels.order_keys import GOLDEN, MUL1, MUL2
 from neuroasync.core.kernels.vectors.lanes import (
     I32,
@@ -102,7 +102,7 @@ _write_ranks: Final = _ranker(has_ties=False)
 _write_ranks_of_pairs: Final = _ranker(has_ties=True)
 
 
-@inlined
+@inlined_uncounted
 def write_random_keys(keys, neurons, prefix, n):
     """Write the keys of the random order, up to the next multiple of 16.
 
@@ -116,7 +116,7 @@ def write_random_keys(keys, neurons, prefix, n):
         _write_random(keys + 4 * at, neurons + 4 * at, prefix)
 
 
-@inlined
+@inlined_uncounted
 def order_by_rank(keys, neurons, n, ranks, ordered, has_ties):
     """Write neurons in the order of their keys; return False if two keys are equal.
 
