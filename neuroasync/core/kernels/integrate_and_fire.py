@@ -157,7 +157,8 @@ def _integrate_homogeneous(c, p):
             stop - first,
         )  # fmt: skip
         # A branch for each bit would often be mispredicted. What is written in vain is overwritten,
-        # by this population or the next one, or lies behind the last population.
+        # by this population or the next one (they integrate in ascending order), or lies behind
+        # the last population.
         left, written = bits, fires
         fires += population_count(bits)
         while True:
