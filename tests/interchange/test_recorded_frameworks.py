@@ -3,6 +3,8 @@
 The recorded cases need no framework. The live ones are skipped where a framework is missing.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,14 @@ def check_readout(bundle, samples, expected):
         assert decision.label == own[-1].argmax() == theirs[-1].argmax()
 
 
+def assert_equal_but_for_rounding(model, expected):
+    """Compare networks. Torch rounds the factors of some weights differently on other processors."""
+    assert model.populations == expected.populations
+    for mine, theirs in zip(model.connections, expected.connections, strict=True):
+        np.testing.assert_allclose(mine.weight, theirs.weight, rtol=1e-6)
+        assert replace(mine, weight=theirs.weight) == theirs
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 @pytest.mark.filterwarnings("ignore")  # of the frameworks
 def test_imported_network_agrees_with_its_framework_on_random_samples(case):
@@ -64,5 +74,4 @@ def test_imported_network_agrees_with_its_framework_on_random_samples(case):
         assert report.largest_error < 1e-5 * np.abs(report.potentials).max()
         np.testing.assert_array_equal(report.labels, report.framework_labels)
     np.testing.assert_array_equal(report.votes, report.framework_votes)
-    assert imported.bundle.model.connections == recorded.model.connections
-    assert imported.bundle.model.populations == recorded.model.populations
+    assert_equal_but_for_rounding(imported.bundle.model, recorded.model)
