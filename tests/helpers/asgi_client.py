@@ -13,6 +13,8 @@ from starlette.applications import Starlette
 
 from neuroasync import Decision, SpikeTrain
 from neuroasync.messages import EventMessage, format_events
+from neuroasync.serve.connection.websocket import Receiver
+from neuroasync.serve.process.message_queue import MessageQueue
 
 
 class RefusedError(Exception):
@@ -26,14 +28,13 @@ class Websocket:
     """
 
     def __init__(self) -> None:
-        self._to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._to_app = MessageQueue()
         self._from_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._is_reading = asyncio.Event()
         self._is_reading.set()
         self._has_left = False
         self.was_aborted = False
         self._is_awaited = False
-        self.receiver: Callable[[str | bytes], bool] | None = None
         self.task: asyncio.Task[None]
 
     async def _receive(self) -> dict[str, Any]:
@@ -65,6 +66,10 @@ class Websocket:
         kind = "text" if isinstance(data, str) else "bytes"
         self._from_app.put_nowait({"type": "websocket.send", kind: data})
 
+    def set_receiver(self, receiver: Receiver | None) -> None:
+        """Called by the server, as ``RawConnection.set_receiver``."""
+        self._to_app.receiver = receiver
+
     def deliver(self, data: str | bytes) -> None:
         """Called by the server, as ``RawConnection.deliver``."""
         kind = "text" if isinstance(data, str) else "bytes"
@@ -95,9 +100,13 @@ class Websocket:
         return self._to_app.qsize()
 
     def send(self, data: str | bytes) -> None:
-        is_next = self._is_awaited and self._to_app.empty() and self.can_write
-        if not (is_next and self.receiver is not None and self.receiver(data)):
+        receiver = self._to_app.receiver if self._is_awaited and self._to_app.empty() else None
+        if receiver is None or not (self.can_write and receiver.take(data)):
             self.deliver(data)
+
+    def put(self, message: dict[str, Any]) -> None:
+        """Send a message that the web server does not offer to the receiver."""
+        self._to_app.put_nowait(message)
 
     def send_sample(self, events: SpikeTrain, *, end: bool = True, binary: bool = False) -> None:
         self.send(format_events(EventMessage(events, end), binary=binary))

@@ -214,7 +214,7 @@ class TimeSlice:
     def call_in_turn(self, function: Callable[[], None], account: CpuAccount) -> None:
         """Call a function in a time slice, when a session with this account would have its turn.
 
-        It costs less than a task that waits. The function must not take longer than a slice.
+        It costs less than a task that waits. The function should not take longer than a slice.
         """
         rank, arrival = account.rank(), next(self._arrivals)
         self._enqueue((rank, arrival, 0, _Call(self, function, rank, arrival, 0)))

@@ -31,8 +31,7 @@ class ArrivalDecider:
     A sample is decided here only if the worker of the connection is idle, the client reads its
     responses, and a time slice is long enough. If the slice is over, or other sessions wait, the
     message is held until it is its turn. All other messages, and those that get no decision, go to
-    the reader. If a sample takes longer than the slice, or has an error, a growing number of the
-    next ones goes there directly, as the attempt was in vain.
+    the reader. After an attempt in vain, a growing number of the next ones goes there directly.
 
     Args:
         socket: The accepted websocket.
@@ -40,14 +39,15 @@ class ArrivalDecider:
         inbox: The inbox of the connection.
         bucket: The rate limit of the connection.
         read_slice: Time that all connections together may spend on reading.
-        account: What this connection has spent on reading and on decisions made here.
+        account: What this connection has spent on reading and on decisions made here. It determines
+            when the turn of a held message comes.
         metrics: Counters of the server.
         on_decided: Called after each sample that was decided.
     """
 
     __slots__ = (
         "_account", "_bucket", "_held", "_inbox", "_is_waiting", "_metrics", "_on_decided",
-        "_read_slice", "_run_slice", "_session", "_skipped", "_socket", "_to_skip",
+        "_read_slice", "_released_s", "_run_slice", "_session", "_skipped", "_socket", "_to_skip",
     )  # fmt: skip
 
     def __init__(
@@ -72,7 +72,18 @@ class ArrivalDecider:
         self._on_decided = on_decided
         self._to_skip = self._skipped = 0
         self._held: tuple[str | bytes, float] | None = None  # a message and its time of arrival
+        self._released_s: float | None = None  # the time of arrival of a message that was held
         self._is_waiting = False
+
+    @property
+    def has_released(self) -> bool:
+        """Whether the reader has yet to take a message that was held."""
+        return self._released_s is not None
+
+    def arrival_s(self) -> float:
+        """Return when the message arrived that the reader has just received, in seconds."""
+        released_s, self._released_s = self._released_s, None
+        return time.perf_counter() if released_s is None else released_s
 
     def take(self, data: str | bytes) -> bool:
         """Take a message: decide and answer its sample, or hold it until its turn.
@@ -80,8 +91,7 @@ class ArrivalDecider:
         Returns:
             Whether the message was taken. If not, nothing has changed.
         """
-        if self._held is not None:  # the reader takes both, in order
-            self.release()
+        if self._held is not None:  # the reader gets both, in order
             return False
         if self._to_skip:
             self._to_skip -= 1
@@ -97,20 +107,18 @@ class ArrivalDecider:
             self._run_slice.call_in_turn(self._take_turn, self._account)
         return True
 
-    def release(self) -> bool:
-        """Give the message that waits for its turn to the reader; return whether there was one."""
-        held, self._held = self._held, None
-        if held is not None:
-            self._socket.deliver(held[0])
-        return held is not None
+    def release(self) -> None:
+        """Give the message that waits for its turn to the reader, if there is one."""
+        if self._held is not None:
+            (data, self._released_s), self._held = self._held, None
+            self._socket.deliver(data)
 
     def _take_turn(self) -> None:
         """Decide the message that waits, unless the reader got it meanwhile."""
         self._is_waiting = False
         if self._held is None:
             return
-        data, arrived_s = self._held
-        if self._inbox.is_idle and self._socket.can_write and self._decide(data, arrived_s):
+        if self._inbox.is_idle and self._socket.can_write and self._decide(*self._held):
             self._held = None
         else:
             self.release()
@@ -119,8 +127,18 @@ class ArrivalDecider:
         """Decide the sample of a message and answer it; return whether that was possible."""
         if self._read_slice.is_contended:  # the reader waits for its turn behind the others
             return False
+        began_s = time.perf_counter()
+        is_answered = self._answer(data, arrived_s)
+        self._account.charge(time.perf_counter() - began_s)
+        if is_answered:
+            self._skipped = 0
+        else:
+            self._skipped = self._to_skip = min(_MAX_SKIPPED, 2 * self._skipped + 1)
+        return is_answered
+
+    def _answer(self, data: str | bytes, arrived_s: float) -> bool:
         session, inbox = self._session, self._inbox
-        number, began_s = inbox.samples_sent, time.perf_counter()
+        number = inbox.samples_sent
         try:
             message = parse_events(data, _MAX_BYTES)
             events = message.events
@@ -134,16 +152,12 @@ class ArrivalDecider:
             decision = session.decide_nowait(events)
         except NeuroasyncError:
             return False  # the worker makes the same error, and reports it
-        ended_s = time.perf_counter()
-        self._account.charge(ended_s - began_s)
         if decision is None:
-            self._skipped = min(_MAX_SKIPPED, 2 * self._skipped + 1)
-            self._to_skip = self._skipped
             return False
-        self._skipped = 0
+        latency_s = time.perf_counter() - arrived_s
         self._bucket.take()
         inbox.count_answered()
-        reported, latency_s = reported_fields(decision), ended_s - arrived_s
+        reported = reported_fields(decision)
         self._metrics.count_answered(len(events), reported.spikes, latency_s)
         binary = not isinstance(data, str)
         self._socket.write(format_reported(reported, number, 1e3 * latency_s, binary=binary))

@@ -44,7 +44,7 @@ _LONG_MESSAGE: Final = 2**14
 class ClientConnection:
     """A client that is served from its first message to its last response.
 
-    Small samples are decided as they arrive, if nothing has to wait. Otherwise, the reader puts
+    Small samples are decided as they arrive, or held until their turn. Otherwise, the reader puts
     messages into the inbox. The worker takes samples from it, feeds their chunks into the session,
     and sends the responses. If a client does not read its responses, the worker waits. The inbox
     then fills up, and the reader stops reading, drops or refuses samples, as ``when_full`` says.
@@ -103,7 +103,7 @@ class ClientConnection:
             async with asyncio.TaskGroup() as tasks:
                 self._reader = tasks.create_task(self._read())
                 if not self._is_provisional:  # only the worker sends provisional decisions
-                    self._socket.set_receiver(self._arrivals.take)
+                    self._socket.set_receiver(self._arrivals)
                 # Draining may have begun between the acceptance and the registration.
                 if self._server_state.is_draining:
                     self.drain()
@@ -127,8 +127,9 @@ class ClientConnection:
 
     def drain(self) -> None:
         """Stop reading, answer complete samples, then close the connection."""
-        if self._arrivals.release():
-            return  # the reader accepts the message that waited, and then drains
+        self._arrivals.release()
+        if self._arrivals.has_released:
+            return  # the reader accepts the message that was held, and then drains
         if self._close_frame is None and not self._has_left:
             self._metrics.add("connections_cut", 1, "draining")
             self._stop_reading("draining", _GOING_AWAY, "the server is shutting down")
@@ -154,7 +155,7 @@ class ClientConnection:
                 data = await self._socket.receive()
                 self._is_receiving = False
                 # Latency counts from here, so that delays by the server itself are not hidden.
-                arrived_s = time.perf_counter()
+                arrived_s = self._arrivals.arrival_s()
                 if self._server_state.read_slice.must_wait():
                     await self._server_state.read_slice.wait_turn(self._read_account)
                 if delay_s := self._token_bucket.take():

@@ -1,8 +1,7 @@
 """An accepted websocket: receive messages, send responses, and notice that the client has left."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -16,17 +15,22 @@ _MAX_REASON_BYTES: Final = 123
 """The websocket protocol allows 125 bytes in a control frame, of which the close code takes two."""
 
 
-Receiver: TypeAlias = Callable[[str | bytes], bool]
-"""A function that is offered a message, and returns whether it has taken it."""
+class Receiver(Protocol):
+    """Takes messages before the app receives them, and may hold one of them for a while."""
+
+    def take(self, data: str | bytes) -> bool:
+        """Take a message, or return False to leave it to the app.
+
+        It is called only while the app waits for a message and :attr:`RawConnection.can_write` is
+        true.
+        """
+
+    def release(self) -> None:
+        """Let the app receive the message that is held, if there is one."""
 
 
 class RawConnection(Protocol):
-    """The connection below a websocket, with operations that ASGI does not offer.
-
-    Attributes:
-        receiver: function that is offered each message that arrives while the app waits for one
-            and :attr:`can_write` is true. A message that it takes does not reach the app.
-    """
+    """The connection below a websocket, with operations that ASGI does not offer."""
 
     def abort(self) -> None:
         """Close the connection without waiting for the client."""
@@ -44,7 +48,11 @@ class RawConnection(Protocol):
     def can_write(self) -> bool:
         """Whether a message can be sent without a wait, and without the websocket library."""
 
-    receiver: Receiver | None
+    def set_receiver(self, receiver: Receiver | None) -> None:
+        """Offer messages to a receiver first, or no longer.
+
+        The receiver releases a message that it holds before the app receives any other.
+        """
 
 
 class GoneError(Exception):
@@ -134,13 +142,9 @@ class Socket:
             self._raw_connection.deliver(data)
 
     def set_receiver(self, receiver: Receiver | None) -> None:
-        """Offer messages to a function that may take them, if the web server supports it.
-
-        The function is called only while a call of :meth:`receive` waits and :attr:`can_write` is
-        true.
-        """
+        """Offer messages to a receiver first, if the web server supports it."""
         if self._raw_connection is not None:
-            self._raw_connection.receiver = receiver
+            self._raw_connection.set_receiver(receiver)
 
     async def close(self, code: int, reason: str) -> None:
         """Close the connection with a code and a reason.

@@ -15,18 +15,10 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import State
 
 from neuroasync.serve.connection.websocket import RAW_CONNECTION_EXTENSION, Receiver
+from neuroasync.serve.process import websocket_frames as frames
 from neuroasync.serve.process.connection_table import ConnectionSlot, ConnectionTable
+from neuroasync.serve.process.message_queue import MessageQueue
 from neuroasync.serve.process.socket_state import is_closed_by_peer
-from neuroasync.serve.process.websocket_frames import (
-    BINARY,
-    FIN,
-    PING,
-    PONG,
-    TEXT,
-    find_payload,
-    make_frame,
-    unmask,
-)
 
 __all__ = ["WebsocketProtocol"]
 
@@ -59,7 +51,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         self._needed = self._bytes_ahead = self._fragment_bytes = 0
         self._was_heard = self._is_fragmented = self._is_pong_unread = self._is_yielding = False
         self._is_awaited = False
-        self.receiver: Receiver | None = None
+        self.queue = self._messages = MessageQueue()
         self._abort_timer: asyncio.TimerHandle | None = None
         self._table: ConnectionTable | None = None
         self._slot: ConnectionSlot | None = None
@@ -79,7 +71,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Return the slot."""
         super().connection_lost(exc)
-        self.receiver = None
+        self._messages.receiver = None
         if self._abort_timer is not None:
             self._abort_timer.cancel()
         self._unread.clear()
@@ -95,8 +87,14 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
 
     def write(self, data: str | bytes) -> None:
         """Send a message, which requires :attr:`can_write`."""
-        kind, payload = (TEXT, data.encode()) if isinstance(data, str) else (BINARY, data)
-        self.transport.write(make_frame(kind, payload))
+        kind, payload = (
+            (frames.TEXT, data.encode()) if isinstance(data, str) else (frames.BINARY, data)
+        )
+        self.transport.write(frames.make_frame(kind, payload))
+
+    def set_receiver(self, receiver: Receiver | None) -> None:
+        """Offer messages to a receiver first, or no longer."""
+        self._messages.receiver = receiver
 
     def deliver(self, data: str | bytes) -> None:
         """Queue a message for the app."""
@@ -233,7 +231,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         if self._slot is not None and self._slot.held:
             self._hold(0)
         while at < len(data) and not self._is_ahead():
-            span = find_payload(data, at, self.config.ws_max_size)
+            span = frames.find_payload(data, at, self.config.ws_max_size)
             if span is None:
                 self._uses_library = True
                 self._unread += data[at:]
@@ -246,7 +244,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             if not self._deliver(data, at, payload, end):
                 super().data_received(data[at:end])
                 others += 1
-            elif data[at] == PING:
+            elif data[at] == frames.PING:
                 others += 1
             if self.close_sent or self.transport.is_closing():
                 return
@@ -290,24 +288,24 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
     def _deliver(self, data: bytes, at: int, payload: int, end: int) -> bool:
         """Queue a whole message for the app, or answer a ping. Return whether it was either."""
         kind = data[at]
-        if kind == PING and self.conn.state is State.OPEN:
-            self.transport.write(make_frame(PONG, unmask(data, payload, end)))
+        if kind == frames.PING and self.conn.state is State.OPEN:
+            self.transport.write(frames.make_frame(frames.PONG, frames.unmask(data, payload, end)))
             self._check_pongs()
             return True
-        if kind not in (TEXT, BINARY) or self._is_fragmented:
+        if kind not in (frames.TEXT, frames.BINARY) or self._is_fragmented:
             if kind & 0x0F <= Opcode.BINARY:
-                self._is_fragmented = not kind & FIN
+                self._is_fragmented = not kind & frames.FIN
             return False
-        message = unmask(data, payload, end)
+        message = frames.unmask(data, payload, end)
         try:
-            content = message if kind == BINARY else message.decode()
+            content = message if kind == frames.BINARY else message.decode()
         except UnicodeDecodeError:
             # The library does the same, but writes a traceback to the log.
             self.conn.send_close(1007)
             self.handle_parser_exception()
             return True
-        receiver = self.receiver if self._is_awaited and self.queue.empty() else None
-        if receiver is None or not (self.can_write and receiver(content)):
+        receiver = self._messages.receiver if self._is_awaited and self.queue.empty() else None
+        if receiver is None or not (self.can_write and receiver.take(content)):
             self._bytes_ahead += end - at
             self.deliver(content)
         return True

@@ -1,11 +1,15 @@
 """A small sample that cannot be decided when it arrives is held until its turn."""
 
 import asyncio
+import time
+from types import SimpleNamespace
 
 import pytest
 
+from neuroasync.messages import EventMessage, format_events
 from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 from neuroasync.runtime.session import Session
+from neuroasync.serve.connection import arrival
 from tests.helpers.asgi_client import assert_matches, connect, wait_until
 
 
@@ -93,13 +97,69 @@ async def test_held_sample_is_answered_before_a_draining_server_closes(
     app.state.counts.check_at_rest()
 
 
-async def test_client_may_leave_while_its_sample_is_held(make_app, trains, no_leaks):
+async def test_client_that_leaves_while_its_sample_is_held_has_sent_it(make_app, trains, no_leaks):
     app = make_app()
     async with connect(app) as socket:
         await settle()
         socket.send_sample(trains[0])
         socket.disconnect()
+    assert app.state.counts.of("samples_accepted") == {"client-gone": 1}
+    assert app.state.counts.sum("events") == len(trains[0])
     app.state.counts.check_at_rest()
+
+
+@pytest.mark.parametrize("in_fragments", [False, True])
+async def test_message_that_is_not_offered_does_not_overtake_a_held_one(
+    make_app, trains, expected, in_fragments, nowait_decisions, no_leaks
+):
+    app = make_app()
+    async with connect(app, "seed=5") as socket:
+        await settle()
+        socket.send_sample(trains[0])
+        if in_fragments:  # the library puts them together
+            text = format_events(EventMessage(trains[1], end=True))
+            socket.put({"type": "websocket.receive", "text": text})
+        else:
+            socket.stop_reading()
+            socket.send_sample(trains[1])
+            socket.resume_reading()
+        for n in range(2):
+            response = await socket.receive()
+            assert response["sample"] == n
+            assert_matches(response, expected[n])
+    assert nowait_decisions == []
+    app.state.counts.check_at_rest()
+
+
+async def test_held_sample_is_answered_although_the_server_drains_twice(
+    make_app, trains, expected, no_leaks
+):
+    app = make_app()
+    async with connect(app, "seed=5") as socket:
+        await settle()
+        socket.send_sample(trains[0])
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(2):
+                tasks.create_task(app.state.server_state.drain())
+            assert_matches(await socket.receive(), expected[0])
+            assert (await socket.receive())["close"] == 1001
+    app.state.counts.check_at_rest()
+
+
+async def test_latency_includes_the_time_for_which_a_message_was_held(
+    make_app, trains, monkeypatch, no_leaks
+):
+    monkeypatch.setattr(Session, "decide_nowait", lambda *_: None)  # the worker decides
+    now_s = 100.0
+    monkeypatch.setattr(arrival, "time", SimpleNamespace(perf_counter=lambda: now_s - 50.0))
+    app = make_app()
+    async with connect(app) as socket:
+        await settle()
+        real = time.perf_counter()
+        now_s = real  # the message arrived 50 s ago
+        socket.send_sample(trains[0])
+        now_s = real + 50.0
+        assert 50_000 <= (await socket.receive())["latency_ms"] < 80_000
 
 
 async def test_held_message_without_a_decision_goes_to_the_reader(

@@ -226,6 +226,41 @@ def test_any_stream_of_bytes_has_the_same_outcome_as_in_the_library(frames, cuts
     asyncio.run(both())
 
 
+class HoldingProtocol(WebsocketProtocol):
+    """A protocol whose receiver holds each message that it is offered until another one comes."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.held = None
+        self.set_receiver(self)
+
+    def take(self, data):
+        if self.held is not None:
+            return False
+        self.held = data
+        return True
+
+    def release(self):
+        held, self.held = self.held, None
+        if held is not None:
+            self.deliver(held)
+
+
+@settings(deadline=None, max_examples=200)
+@given(frames=streams, cuts=st.lists(st.integers(0, 2**20), max_size=8))
+def test_no_message_overtakes_one_that_the_receiver_holds(frames, cuts):
+    data = b"".join(frames)
+    bounds = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    chunks = [data[a:b] for a, b in itertools.pairwise(bounds)]
+
+    async def both():
+        holding = await outcome(HoldingProtocol, chunks)
+        plain = await outcome(WebsocketProtocol, chunks)
+        assert (holding.received, holding.code) == (plain.received, plain.code)
+
+    asyncio.run(both())
+
+
 async def test_invalid_utf_8_closes_the_connection_with_1007_and_logs_nothing(caplog):
     data = (
         framed(Opcode.BINARY, b"before") + framed(Opcode.TEXT, b"\x80") + framed(Opcode.PING, b"")
