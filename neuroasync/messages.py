@@ -160,7 +160,7 @@ def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -
 def _usual_message(data: bytes) -> EventMessage | None:
     """Return the message if it is valid and has the form that a kernel reads, otherwise None."""
     numbers = np.empty(len(data), np.int64)  # each number takes at least a byte
-    n, max_index, is_end = read_events(data, numbers)
+    n, max_index, is_end = read_events(np.frombuffer(data, np.uint8), numbers)
     if n < 0:
         return None
     events = immutable_copy(numbers[: 2 * n], np.int64)

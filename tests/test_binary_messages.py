@@ -1,6 +1,8 @@
 """Binary messages are read by a kernel or by a general decoder, with equal results and errors."""
 
 import importlib.util
+import subprocess
+import sys
 from itertools import permutations, product
 from unittest.mock import patch
 
@@ -26,10 +28,15 @@ MESSAGE = b"\x83" + T_US + b"\x92\x00\xcc\x8c" + INDEX + b"\x92\x03\x11" + END +
 """Events at 0 and 140 µs, indices 3 and 17, and the end of the sample."""
 
 
+def bytes_of(data):
+    """Return a message as the kernel takes it."""
+    return np.frombuffer(data, np.uint8)
+
+
 def read(data):
     """Return what the kernel reads: times, indices, the highest index, and the end; or None."""
     numbers = np.full(len(data) + 2, -7)
-    events, *result = read_events(data, numbers[1:-1])
+    events, *result = read_events(bytes_of(data), numbers[1:-1])
     assert numbers[0] == numbers[-1] == -7
     if (events, *result) == UNREAD:
         return None
@@ -169,7 +176,7 @@ def test_kernel_writes_no_more_numbers_than_there_is_room_for():
     data = b"\x82" + T_US + b"\x94\1\2\3\4" + INDEX + b"\x94\1\2\3\4"
     for room in range(10):
         numbers = np.full(12, -7)
-        events, *_ = read_events(data, numbers[1 : 1 + room])
+        events, *_ = read_events(bytes_of(data), numbers[1 : 1 + room])
         assert events == (4 if room >= 8 else -1)
         assert numbers[0] == -7
         assert set(numbers[1 + room :].tolist()) == {-7}
@@ -266,7 +273,7 @@ def assert_within_bounds(uncompiled, data, room):
     """Check that neither a byte outside the message nor a number outside the room is used."""
     numbers = np.full(room, -7)
     guarded = Guarded([-7] * room)
-    assert uncompiled(Guarded(data), guarded) == read_events(data, numbers)
+    assert uncompiled(Guarded(data), guarded) == read_events(bytes_of(data), numbers)
     assert guarded.items == numbers.tolist()
 
 
@@ -296,3 +303,14 @@ def test_truncated_and_changed_messages_stay_within_bounds_and_are_parsed_equall
 @given(messages() | damaged() | st.binary(max_size=30), st.integers(0, 60))
 def test_random_messages_stay_within_bounds(uncompiled, data, room):
     assert_within_bounds(uncompiled, data, room)
+
+
+def test_loading_the_kernel_imports_no_part_of_the_compiler():
+    """Some modules of numba for Python's types change how a terminal is reset at the exit."""
+    code = (
+        "import sys; from neuroasync.messages import parse_events; "
+        f"parse_events({MESSAGE!r}); print('numba.cpython.listobj' in sys.modules)"
+    )
+    run = [sys.executable, "-c", code]
+    parse_events(MESSAGE)  # compiles the kernel if that is necessary
+    assert subprocess.run(run, capture_output=True, text=True, check=True).stdout == "False\n"

@@ -27,7 +27,7 @@ def warm_up(plan: ExecutionPlan) -> None:
     simulator = Simulator(plan)
     simulator.begin(0)
     nothing = np.empty(0, np.int64)
-    read_events(b"", nothing)
+    read_events(np.frombuffer(b"\0", np.uint8), nothing)
     simulator.feed(nothing, nothing)
     if engine == "compiled":
         simulator.run_compiled(-1)

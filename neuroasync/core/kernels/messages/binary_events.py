@@ -33,7 +33,7 @@ def read_events(data, numbers):
     """Read a message with events, if it is valid and has the usual form.
 
     Args:
-        data: the message, bytes.
+        data: u8[bytes], the message, in a read-only array.
         numbers: i64[2 * capacity], written: the times of all events, then their indices.
 
     Returns:
@@ -54,7 +54,9 @@ def read_events(data, numbers):
             at += 1
         elif (key == _T_US and not has_times) or (key == _INDEX and not has_indices):
             n, at = _read_array_length(data, at)
-            if n == _OTHER or n > numbers.size // 2 or events not in (_OTHER, n):
+            # An `in` would make a process that loads this kernel import a part of numba's compiler.
+            is_other_length = events != _OTHER and events != n
+            if n == _OTHER or n > numbers.size // 2 or is_other_length:
                 return _OTHER, -1, False
             events = n
             if key == _T_US:
