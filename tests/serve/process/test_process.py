@@ -153,6 +153,17 @@ def _is_healthy(port):
     return False
 
 
+def _send_until_blocked(server, client):
+    """Send samples until the queue is full and the server waits for the client to read."""
+    counts = server.counts()
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            client.send(EMPTY_SAMPLE * 1000)
+        before, counts = counts, server.counts()
+        if counts["samples_waiting"] >= 8 and counts["decisions"] == before["decisions"]:
+            return
+
+
 def test_shutdown_with_a_client_that_reads_nothing_ends_with_exit_code_0(bundle):
     with (
         ServerProcess(
@@ -161,9 +172,7 @@ def test_shutdown_with_a_client_that_reads_nothing_ends_with_exit_code_0(bundle)
         _silent_client(server.port) as client,
     ):
         client.setblocking(False)
-        while server.counts()["samples_waiting"] < 8:
-            with contextlib.suppress(BlockingIOError):
-                client.send(EMPTY_SAMPLE * 1000)
+        _send_until_blocked(server, client)
         code, _ = server.end()
         assert code == 0
 
@@ -173,9 +182,7 @@ def test_second_signal_stops_waiting_without_a_traceback(bundle, workers, capfd)
     options = ("--shutdown-timeout", "60", "--max-messages-per-s", "100000", "--workers", workers)
     with ServerProcess(bundle, *options) as server, _silent_client(server.port) as client:
         client.setblocking(False)
-        while server.counts()["samples_waiting"] < 8:
-            with contextlib.suppress(BlockingIOError):
-                client.send(EMPTY_SAMPLE * 1000)
+        _send_until_blocked(server, client)
         server._process.send_signal(signal.SIGINT)
         while "stopping" not in server._process.stdout.readline():
             pass
