@@ -187,6 +187,12 @@ def http_client(app: Starlette) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
 
 
+async def settle() -> None:
+    """Let the reader and the worker of a connection reach their waits."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
 async def wait_until(condition: Callable[[], bool], ticks: int = 20_000) -> None:
     """Run the event loop until ``condition()`` is true."""
     for _ in range(ticks):

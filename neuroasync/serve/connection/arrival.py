@@ -156,7 +156,7 @@ class ArrivalDecider:
             return False
         latency_s = time.perf_counter() - arrived_s
         self._bucket.take()
-        inbox.count_answered()
+        inbox.use_number()
         reported = reported_fields(decision)
         self._metrics.count_answered(len(events), reported.spikes, latency_s)
         binary = not isinstance(data, str)

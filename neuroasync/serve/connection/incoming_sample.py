@@ -36,7 +36,7 @@ class Chunk(NamedTuple):
 
 def chunk_cost(data: str | bytes, events: int) -> int:
     """Return the number of events that a message with ``events`` events counts as."""
-    # Bytes count as well, because a long message with few events takes memory, too.
+    # Bytes count as well, because a long message with few events takes memory.
     return max(1, events, len(data) // _BYTES_PER_EVENT)
 
 

@@ -1,6 +1,6 @@
 """The queue of one connection's samples, between the reader and the worker.
 
-This module does not deal with sockets. Each sample is counted when its first message arrives,
+This module does not deal with sockets. Each sample is counted when its first message comes here,
 and once more when it is settled, that is, accepted, dropped or refused. Each chunk acquires
 capacity before it is queued, and releases it once the passes have read its events or its sample is
 settled. A small chunk that the worker is waiting for needs no capacity, so that other connections
@@ -98,10 +98,10 @@ class SampleInbox:
         is_empty = self._current is None and not len(self._queue)
         return is_empty and self._queue.is_awaited and not self._queue.is_closed
 
-    def count_answered(self) -> None:
-        """Count a sample that was decided and answered without the worker, which is idle.
+    def use_number(self) -> None:
+        """Use the next number for a sample that was answered without the worker, which is idle.
 
-        The caller counts it in the metrics.
+        The caller counts the sample.
         """
         self.samples_sent += 1
 

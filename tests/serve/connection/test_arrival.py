@@ -5,34 +5,14 @@ import asyncio
 import pytest
 
 from neuroasync.runtime.cpu_time.time_slice import TimeSlice
-from neuroasync.runtime.session import Session
-from tests.helpers.asgi_client import assert_matches, connect, split
-
-
-@pytest.fixture
-def nowait_decisions(monkeypatch):
-    """The return values of ``decide_nowait``."""
-    decisions, decide_nowait = [], Session.decide_nowait
-
-    def recorded(session, events):
-        decisions.append(decide_nowait(session, events))
-        return decisions[-1]
-
-    monkeypatch.setattr(Session, "decide_nowait", recorded)
-    return decisions
+from tests.helpers.asgi_client import assert_matches, connect, settle, split
 
 
 @pytest.fixture(autouse=True)
 def _slice_never_ends(monkeypatch):
-    """Let a slow machine decide in one slice, too."""
+    """Let each decision end in one slice, also on a slow machine."""
     monkeypatch.setattr(TimeSlice, "must_wait", lambda _: False)
     monkeypatch.setattr(TimeSlice, "is_exhausted", lambda _: False)
-
-
-async def settle():
-    """Let the reader and the worker reach their waits."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("binary", [False, True])

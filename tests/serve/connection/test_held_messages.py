@@ -10,37 +10,18 @@ from neuroasync.messages import EventMessage, format_events
 from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 from neuroasync.runtime.session import Session
 from neuroasync.serve.connection import arrival
-from tests.helpers.asgi_client import assert_matches, connect, wait_until
-
-
-@pytest.fixture
-def nowait_decisions(monkeypatch):
-    """The return values of ``decide_nowait``."""
-    decisions, decide_nowait = [], Session.decide_nowait
-
-    def recorded(session, events):
-        decisions.append(decide_nowait(session, events))
-        return decisions[-1]
-
-    monkeypatch.setattr(Session, "decide_nowait", recorded)
-    return decisions
+from tests.helpers.asgi_client import assert_matches, connect, settle, wait_until
 
 
 @pytest.fixture(autouse=True)
 def _all_must_wait(monkeypatch):
-    """Let all sessions wait for their turn, in which a slow machine decides, too."""
+    """Let every session wait for its turn, which is long enough on a slow machine."""
     monkeypatch.setattr(
         TimeSlice,
         "must_wait",
         lambda self: self is TimeSlice.of_running_loop() and not self._is_in_call,
     )
     monkeypatch.setattr(TimeSlice.__init__, "__defaults__", (1e9, 0.0))  # slices of a long time
-
-
-async def settle():
-    """Let the reader and the worker reach their waits."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("binary", [False, True])
