@@ -158,6 +158,11 @@ class PackedNetwork:
             is_biased, is_custom = population.name in biased, population.name in external
             rows[k, Populations.HAS_BIAS], rows[k, Populations.CUSTOM] = is_biased, is_custom
             describe_neuron(rows[k], population.neuron)
+            rows[k, Populations.DECAYS_IN_LANES] = (
+                model.timestep_us > 0
+                and rows[k, Populations.HOMOGENEOUS]
+                and not rows[k, Populations.HAS_EXTRAS]
+            )
             rows[k, Populations.FIRES_SPONTANEOUSLY] = not is_custom and can_be_above(
                 population.neuron, is_biased
             )

@@ -61,7 +61,7 @@ def f32_at(address, n):
 
 @kernel
 def populations_of(c):
-    """Return the table ``Populations``: i64[P + 1, 25], the input last."""
+    """Return the table ``Populations``: i64[P + 1, 26], the input last."""
     rows = c[Context.POPULATION_COUNT] + 1
     return carray(pointer_at(c[Context.POPULATIONS]), (rows, len(Populations)), np.int64)
 

@@ -39,15 +39,16 @@ from neuroasync.core.kernels.array_views import (
     taus_of,
     uniform_of,
 )
-from neuroasync.core.kernels.jit import kernel, uncounted
+from neuroasync.core.kernels.jit import inlined_uncounted, kernel, uncounted
 from neuroasync.core.kernels.layout import BLOCK, Context, Control, Populations, Settings, Uniform
 from neuroasync.core.kernels.neurons.extra_decay import decay_with_extras
 from neuroasync.core.kernels.neurons.views import extra_state_of
+from neuroasync.core.kernels.vectors.scaling import clear_lanes, scale_lanes
 
 __all__ = ["catch_up_decay", "catch_up_decay_of_all", "catch_up_decay_of_block", "note_interval"]
 
 
-@uncounted
+@inlined_uncounted
 def catch_up_decay_of_block(c, p, b):
     """Apply the decay of block ``b`` of population ``p`` up to the current pass."""
     clocks, control = clocks_of(c), control_of(c)
@@ -55,12 +56,23 @@ def catch_up_decay_of_block(c, p, b):
     if then == now and then >= control[Control.SAMPLE_CLOCK]:
         return
     clocks[b] = now
-    populations = populations_of(c)
-    start = (
-        populations[p, Populations.START] + (b - populations[p, Populations.FIRST_BLOCK]) * BLOCK
-    )
-    stop = min(start + BLOCK, populations[p, Populations.STOP])
-    if then < control[Control.SAMPLE_CLOCK]:
+    row = populations_of(c)[p]
+    start = row[Populations.START] + (b - row[Populations.FIRST_BLOCK]) * BLOCK
+    stop, v = start + BLOCK, c[Context.SESSION] + c[Context.V_AT] + 4 * start
+    is_whole, was_at_rest = stop <= row[Populations.STOP], then < control[Control.SAMPLE_CLOCK]
+    if is_whole and was_at_rest and c[Context.MULTIPLICITY_AT] & c[Context.EXTRA_STATE_AT] < 0:
+        clear_lanes(v)
+        clear_lanes(c[Context.SESSION] + c[Context.MOMENTUM_AT] + 4 * start)
+    elif is_whole and not was_at_rest and row[Populations.DECAYS_IN_LANES]:
+        scale_lanes(v, uniform_of(c)[p, Uniform.FACTOR], now - then)
+    else:
+        _catch_up(c, p, start, min(stop, row[Populations.STOP]), then, now)
+
+
+@uncounted
+def _catch_up(c, p, start, stop, then, now):
+    """Apply the decay of the neurons from ``start`` to ``stop``, which have one clock."""
+    if then < control_of(c)[Control.SAMPLE_CLOCK]:
         _rest(c, start, stop)
     else:
         _decay(c, p, start, stop, then, now)
@@ -83,10 +95,7 @@ def catch_up_decay(c, p):
     elif then < now or then < control[Control.SAMPLE_CLOCK]:
         for b in range(first, last):
             clocks[b] = now
-        if then < control[Control.SAMPLE_CLOCK]:
-            _rest(c, start, stop)
-        else:
-            _decay(c, p, start, stop, then, now)
+        _catch_up(c, p, start, stop, then, now)
 
 
 @kernel

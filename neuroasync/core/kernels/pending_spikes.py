@@ -17,6 +17,7 @@ from neuroasync.core.kernels.array_views import (
     spikes_of,
     votes_of,
 )
+from neuroasync.core.kernels.delivery.prefetching import MAX_PREFETCHED, prefetch_rows
 from neuroasync.core.kernels.jit import inlined_uncounted, kernel, uncounted
 from neuroasync.core.kernels.layout import (
     FIRED_AT_ONCE,
@@ -73,6 +74,8 @@ def enqueue_fired(c, p):
         control[Control.PENDING] += n
     else:
         _enqueue_one_by_one(c, fired)
+    if c[Context.PREFETCHES] and control[Control.PENDING] <= MAX_PREFETCHED:
+        prefetch_rows(c, fired, 0, n)  # they are delivered later, so this memory has time to arrive
     count_spikes(c, p, fired)
 
 

@@ -14,7 +14,7 @@ SEVERAL: Final = -2
 
 class _CudaContext(NamedTuple):
     POPULATIONS: int = 0
-    """i32[P + 1, 25], the table of ``neuroasync.core.kernels.layout``."""
+    """i32[P + 1, 26], the table of ``neuroasync.core.kernels.layout``."""
     CONNECTIONS: int = 1
     """i32[C, 18], the same; but the column ``DELAY`` counts passes."""
     LINKS: int = 2

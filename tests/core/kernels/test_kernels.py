@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import njit
 from numpy.testing import assert_array_equal
 
+from neuroasync.core.engine import packed_network
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
@@ -20,12 +22,14 @@ from neuroasync.core.kernels.layout import GROUP_LIMIT, Control
 from neuroasync.core.kernels.order_keys import order_key, step_prefix
 from neuroasync.core.kernels.smallest_keys import sort
 from neuroasync.core.kernels.vectors.firing import KEEPS, SUBTRACTS, TO_ZERO, integrate_lanes
+from neuroasync.core.kernels.vectors.lanes import LANES
 from neuroasync.core.kernels.vectors.ranking import (
     MAX_RANKED,
     order_by_rank,
     write_random_keys,
 )
-from neuroasync.core.model.connections import Dense, Sparse
+from neuroasync.core.kernels.vectors.scaling import clear_lanes, scale_lanes
+from neuroasync.core.model.connections import Conv2d, Dense, Sparse
 from neuroasync.core.model.model import Model, Population
 from neuroasync.core.model.neurons import LIF
 from tests.helpers.engine_runners import advanced, compiled, stepwise
@@ -126,6 +130,16 @@ def test_integration_changes_its_neurons_only(n, kind, locks):
         assert (v[i], current[i], marks[i]) == (after, 0, now | kept | is_locked)
 
 
+@njit
+def scale_block(address, factor, times):
+    scale_lanes(address, factor, times)
+
+
+@njit
+def clear_block(address):
+    clear_lanes(address)
+
+
 def chain_of(count, timestep_us=1000, tau_us=2000.0, size=2):
     """Return ``count`` populations in a chain, with a weak loop from the last to the first."""
     names = ["input", *(f"p{k}" for k in range(count))]
@@ -192,25 +206,86 @@ def test_an_interrupted_forward_step_resumes_where_it_stopped(work):
         assert len(whole.rows) > 500
 
 
-def test_all_engines_match_the_reference_simulator_on_a_network_beyond_the_cache():
-    rng, n, inputs, fan_out = np.random.default_rng(3), 2501, 200, 6
+@pytest.fixture
+def is_far(monkeypatch):
+    """Let kernels prefetch in networks of any size, as if they exceeded the cache."""
+    monkeypatch.setattr(packed_network, "_FAR_FROM", 1)
+
+
+@pytest.mark.usefixtures("is_far")
+@pytest.mark.parametrize("policy", [LayerSync(), Random(), Momentum()])
+@pytest.mark.parametrize("input_mode", ["prioritised", "queued"])
+def test_all_engines_match_the_reference_simulator_on_a_network_beyond_the_cache(
+    policy, input_mode
+):
+    rng, n, inputs = np.random.default_rng(3), 2501, 200
 
     def links(source, target, size):
-        """Return a sparse connection with random targets."""
-        targets = [np.sort(rng.choice(n, fan_out, replace=False)) for _ in range(size)]
-        weights = (rng.integers(-16, 96, size * fan_out) / 64).astype(np.float32)
-        return Sparse(
-            source, target, np.arange(size + 1) * fan_out, np.concatenate(targets), weights
-        )
+        """Return a sparse connection with random targets; rows have 0 to 40 of them."""
+        fan_out = rng.choice([0, 1, 6, 40], size, p=[0.1, 0.1, 0.7, 0.1])
+        targets = [np.sort(rng.choice(n, k, replace=False)) for k in fan_out]
+        indptr = np.concatenate([[0], np.cumsum(fan_out)])
+        weights = (rng.integers(-16, 96, indptr[-1]) / 64).astype(np.float32)
+        return Sparse(source, target, indptr, np.concatenate(targets), weights)
 
     populations = tuple(Population(name, (n,), LIF(2000.0, 0.75)) for name in "ab")
     connections = (links("input", "a", inputs), links("a", "b", n), links("b", "a", n))
     model = Model(1000, (inputs,), populations, connections, "b")
-    train = SpikeTrain(np.repeat(np.arange(4) * 1000, 30), rng.integers(0, inputs, 120))
+    # Between two events, blocks of neurons decay over many passes at once.
+    times = np.repeat([0, 1000, 2000, 9000], 30)
+    settings = RunSettings(policy, 8, input_mode)
+    simulator = Simulator(ExecutionPlan(PackedNetwork(model), settings))
+    simulator.state.keep = True
+    for seed in (5, 6):  # the second sample finds neurons that the first one left charged
+        train = SpikeTrain(times, rng.integers(0, inputs, times.size))
+        expected = oracle.run(model, train, policy, 8, input_mode, seed)
+        assert expected.steps > 10
+        assert stepwise(model, train, policy, 8, input_mode, seed) == expected
+        simulator.begin(seed)
+        assert advanced(simulator, train) == expected
+
+
+@pytest.mark.usefixtures("is_far")
+def test_convolutions_beyond_the_cache_match_the_reference_simulator():
+    rng = np.random.default_rng(4)
+    weight = (rng.integers(-16, 96, (3, 2, 3, 3)) / 64).astype(np.float32)
+    connections = (
+        Conv2d("input", "a", weight, padding=(1, 1)),
+        Dense("a", "b", (rng.integers(-16, 48, (10, 3 * 19 * 20)) / 64).astype(np.float32)),
+    )
+    populations = (
+        Population("a", (3, 19, 20), LIF(2000.0, 0.75)),
+        Population("b", (10,), LIF(2000.0, 0.75)),
+    )
+    model = Model(1000, (2, 19, 20), populations, connections, "b")
+    train = SpikeTrain(np.repeat([0, 1000, 7000], 30), rng.integers(0, 760, 90))
     expected = oracle.run(model, train, Momentum(), 8)
-    assert expected.steps > 20
-    assert stepwise(model, train, Momentum(), 8) == expected
+    assert expected.steps > 10
     assert compiled(model, train, Momentum(), 8) == expected
+
+
+@settings(deadline=None)
+@given(
+    values=st.lists(st.floats(width=32), min_size=LANES, max_size=LANES),
+    factor=st.floats(0, 1, width=32),
+    times=st.integers(1, 300),
+)
+def test_a_block_decays_as_if_it_were_multiplied_in_every_pass(values, factor, times):
+    block = np.full(LANES + 2, 7, np.float32)
+    block[1:-1] = values
+    expected = block[1:-1].copy()
+    with np.errstate(invalid="ignore", under="ignore"):
+        for _ in range(times):
+            expected *= np.float32(factor)
+    scale_block(block[1:-1].ctypes.data, np.float32(factor), times)
+    assert_array_equal(block[1:-1], expected)
+    assert block[0] == block[-1] == 7
+
+
+def test_a_block_at_rest_is_0_and_its_neighbours_stay():
+    block = np.full(LANES + 2, 7, np.float32)
+    clear_block(block[1:-1].ctypes.data)
+    assert block.tolist() == [7, *[0] * LANES, 7]
 
 
 def test_state_arrays_of_a_large_network_are_aligned_to_cache_lines():

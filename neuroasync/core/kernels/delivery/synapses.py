@@ -35,10 +35,14 @@ from neuroasync.core.kernels.delivery.dense_rows import add_rows
 from neuroasync.core.kernels.delivery.event_values import count_of, factor_of
 from neuroasync.core.kernels.delivery.owners import owner_of
 from neuroasync.core.kernels.delivery.prefetching import (
+    MAX_PREFETCHED,
+    TARGETS_AHEAD,
+    places_of,
     prefetch_for_delivery,
     prefetch_for_integration,
     prefetch_receptive_fields,
     prefetch_rows,
+    prefetch_targets,
 )
 from neuroasync.core.kernels.delivery.receptive_fields import receptive_field
 from neuroasync.core.kernels.jit import inlined, inlined_uncounted, uncounted
@@ -91,10 +95,15 @@ def deliver(c, limit):
     has_turns = settings_of(c)[Settings.POLICY] == PolicyCode.LAYER_SYNC
     reached = StepCounts.WAITING if has_turns else StepCounts.REACHED
     prefetched = s if c[Context.PREFETCHES] else n
+    # Rows that were not prefetched when their neurons fired, or too long ago.
+    prefetches_rows = has_turns or common == FULL or common == c[Context.POPULATION_COUNT]
+    prefetches_rows |= control[Control.PENDING] > MAX_PREFETCHED
     while s < n:
         if s >= prefetched:
             prefetched = min(n, s + _AHEAD)
-            prefetch_rows(c, origins, s, prefetched)
+            if prefetches_rows:
+                prefetch_rows(c, origins, s, prefetched)
+            prefetch_targets(c, origins, s, prefetched)
             prefetch_receptive_fields(c, origins, s, prefetched)
         owner, via, e = common, -1, s + 1
         if common == FULL:
@@ -241,13 +250,13 @@ def _sparse(c, k, p, source, count):
     first, n = np.int64(indptr[0]), np.int64(indptr[1] - indptr[0])
     targets = i32_at(c[Context.LINKS] + 4 * (row[Connections.INDICES] + first), n)
     weights = f32_at(c[Context.WEIGHTS] + 4 * (row[Connections.WEIGHT] + first), n)
-    is_far = c[Context.PREFETCHES] != 0
-    if is_far:
-        for i in range(n):  # targets are scattered over memory
-            prefetch_for_delivery(c, p, targets[i])
+    is_far, places = c[Context.PREFETCHES] != 0, places_of(c, p)
+    if is_far:  # the integration begins later, so this memory has time to arrive
+        for i in range(n):
+            prefetch_for_integration(places, np.int64(targets[np.uint64(i)]))
     for i in range(n):
-        if is_far:  # the integration begins later, so this memory has time to arrive
-            prefetch_for_integration(c, p, targets[i])
+        if is_far and i + TARGETS_AHEAD < n:
+            prefetch_for_delivery(places, np.int64(targets[np.uint64(i + TARGETS_AHEAD)]))
         current[start + targets[i]] += weights[i] * times
         mark_target(c, p, start + targets[i], count)
     return n

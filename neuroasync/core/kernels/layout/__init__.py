@@ -14,7 +14,7 @@ The packed network (:mod:`.network`) is shared by all its sessions and never wri
 =============== =================== ==========================================================
 array           type                contents
 =============== =================== ==========================================================
-populations     i64[P + 1, 25]      a row per population, see ``Populations``; the last: the input
+populations     i64[P + 1, 26]      a row per population, see ``Populations``; the last: the input
 connections     i64[C, 18]          a row per connection in declared order, see ``Connections``
 links           i32[..]             connections that leave each population; CSR of sparse ones
 weights         f32[..]             weights of all connections (dense: source-major), and biases

@@ -10,7 +10,7 @@ OWNER_BLOCK: Final = 64
 
 
 class _Populations(NamedTuple):
-    """Columns of ``populations``, i64[P + 1, 25]: a row per population, the input last."""
+    """Columns of ``populations``, i64[P + 1, 26]: a row per population, the input last."""
 
     START: int = 0
     """Network-wide index of the first neuron; of the input: N."""
@@ -63,6 +63,8 @@ class _Populations(NamedTuple):
     """1 if neurons have any of the variables of ``ExtraState``."""
     IS_SPECIAL: int = 24
     """1 if a spike does more than the two resets of plain neurons."""
+    DECAYS_IN_LANES: int = 25
+    """1 if the potentials of a block decay together and nothing else of it does."""
 
 
 Populations: Final = _Populations()
