@@ -69,7 +69,7 @@ def catch_up_decay_of_block(c, p, b):
         _catch_up(c, p, start, min(stop, row[Populations.STOP]), then, now)
 
 
-@uncounted
+@inlined_uncounted
 def _catch_up(c, p, start, stop, then, now):
     """Apply the decay of the neurons from ``start`` to ``stop``, which have one clock."""
     if then < control_of(c)[Control.SAMPLE_CLOCK]:

@@ -218,7 +218,7 @@ def is_far(monkeypatch):
 def test_all_engines_match_the_reference_simulator_on_a_network_beyond_the_cache(
     policy, input_mode
 ):
-    rng, n, inputs = np.random.default_rng(3), 2501, 200
+    rng, n, inputs = np.random.default_rng(3), 517, 100
 
     def links(source, target, size):
         """Return a sparse connection with random targets; rows have 0 to 40 of them."""
@@ -232,7 +232,7 @@ def test_all_engines_match_the_reference_simulator_on_a_network_beyond_the_cache
     connections = (links("input", "a", inputs), links("a", "b", n), links("b", "a", n))
     model = Model(1000, (inputs,), populations, connections, "b")
     # Between two events, blocks of neurons decay over many passes at once.
-    times = np.repeat([0, 1000, 2000, 9000], 30)
+    times = np.repeat([0, 1000, 2000, 9000], 12)
     settings = RunSettings(policy, 8, input_mode)
     simulator = Simulator(ExecutionPlan(PackedNetwork(model), settings))
     simulator.state.keep = True

@@ -76,10 +76,11 @@ def prefetch_targets(c, origins, s, e):
             if row[Connections.KIND] != ConnectionKind.SPARSE:
                 continue
             pointers = i32_at(c[Context.LINKS] + 4 * (row[Connections.INDPTR] + source), 2)
-            first, n = np.int64(pointers[0]), np.int64(pointers[1] - pointers[0])
+            first = np.int64(pointers[0])
+            n = np.int64(min(pointers[1] - first, TARGETS_AHEAD))
             targets = i32_at(c[Context.LINKS] + 4 * (row[Connections.INDICES] + first), n)
             places = places_of(c, row[Connections.TARGET])
-            for i in range(min(n, TARGETS_AHEAD)):
+            for i in range(n):
                 prefetch_for_delivery(places, np.int64(targets[np.uint64(i)]))
 
 
