@@ -61,7 +61,7 @@ __all__ = [
 
 
 _FEW: Final = 2048
-"""Number of events up to which `struct` converts them, five times as fast as NumPy does."""
+"""Number of events up to which they are copied in the way that is fastest for few events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +136,9 @@ def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -
     """
     if len(data) > max_bytes:
         raise MessageError(f"the message has {len(data)} bytes, the limit is {max_bytes}")
-    decoders = _decoders()
     if type(data) is bytes and (message := _usual_message(data)) is not None:
         return message
+    decoders = _decoders()
     try:
         fields = decoders.from_json(data) if isinstance(data, str) else decoders.from_msgpack(data)
     except RecursionError:
@@ -163,8 +163,12 @@ def _usual_message(data: bytes) -> EventMessage | None:
     n, max_index, is_end = read_events(np.frombuffer(data, np.uint8), numbers)
     if n < 0:
         return None
-    events = immutable_copy(numbers[: 2 * n], np.int64)
-    return EventMessage(SpikeTrain.of_checked(events[:n], events[n:], None, max_index), is_end)
+    numbers = numbers[: 2 * n]
+    if n <= _FEW:  # `immutable_copy` does the same, but takes twice as long
+        rows = array_of_bytes(numbers.tobytes(), np.int64, (2, n))
+    else:
+        rows = immutable_copy(numbers.reshape(2, n), np.int64)
+    return EventMessage(SpikeTrain.of_checked(rows[0], rows[1], None, max_index), is_end)
 
 
 def _train(times: list[int], indices: list[int], values: list[float] | None) -> SpikeTrain:

@@ -129,7 +129,6 @@ class Scheduler:
 
     def _start(self, events: MergedEvents, end_us: int) -> bool:
         """Run passes in the compiled engine for the rest of the slice; return whether all ran."""
-        self._resumed_cpu_s = time.thread_time()
         return self._run_slice(end_us, events) or self._run_slices(end_us)
 
     def _run_slices(self, end_us: int) -> bool:
@@ -144,12 +143,21 @@ class Scheduler:
         simulator, time_slice = self.simulator, self._time_slice
         work_before, began_s = simulator.work, time.perf_counter()
         is_done = simulator.run_compiled(end_us, time_slice.work(), events)
-        time_slice.measured(simulator.work - work_before, time.perf_counter() - began_s)
+        elapsed_s = time.perf_counter() - began_s
+        time_slice.measured(simulator.work - work_before, elapsed_s)
         self.is_midway = not is_done
-        if is_done:
+        # Most samples end in their first call, which is short. Its wall time is charged, because
+        # reading the CPU time of a thread twice takes as long as a tenth of such a call.
+        if not is_done:
+            if events is not None:
+                self._resumed_cpu_s = time.thread_time() - elapsed_s
+            return False
+        if events is None:
             self._charge()
-            simulator.release_scratch()
-        return is_done
+        else:
+            self._account.charge(elapsed_s)
+        simulator.release_scratch()
+        return True
 
     async def _run_coroutines(self, events: MergedEvents, end_us: int) -> None:
         """Run passes by coroutines."""

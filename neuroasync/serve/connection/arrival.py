@@ -100,7 +100,7 @@ class ArrivalDecider:
             return False
         arrived_s = time.perf_counter()
         if not self._run_slice.must_wait():
-            return self._decide(data, arrived_s)
+            return self._decide(data, arrived_s, arrived_s)
         self._held = data, arrived_s
         if not self._is_waiting:
             self._is_waiting = True
@@ -118,16 +118,22 @@ class ArrivalDecider:
         self._is_waiting = False
         if self._held is None:
             return
-        if self._inbox.is_idle and self._socket.can_write and self._decide(*self._held):
+        if self._inbox.is_idle and self._decide(*self._held, time.perf_counter()):
             self._held = None
         else:
             self.release()
 
-    def _decide(self, data: str | bytes, arrived_s: float) -> bool:
-        """Decide the sample of a message and answer it; return whether that was possible."""
-        if self._read_slice.is_contended:  # the reader waits for its turn behind the others
+    def _decide(self, data: str | bytes, arrived_s: float, began_s: float) -> bool:
+        """Decide the sample of a message and answer it; return whether that was possible.
+
+        Args:
+            data: The message.
+            arrived_s: Its time of arrival.
+            began_s: The time now.
+        """
+        # If other connections wait to read, this one waits behind them.
+        if self._read_slice.is_contended or not self._socket.can_write:
             return False
-        began_s = time.perf_counter()
         is_answered = self._answer(data, arrived_s)
         self._account.charge(time.perf_counter() - began_s)
         if is_answered:
