@@ -60,6 +60,7 @@ __all__ = [
 ]
 
 
+_PACKER: Final = msgpack.Packer()  # making one for each message takes longer than packing
 _FEW: Final = 2048
 """Number of events up to which they are copied in the way that is fastest for few events."""
 
@@ -237,7 +238,8 @@ def format_reported(
 
 def _pack(fields: dict[str, object], binary: bool) -> str | bytes:
     if binary:
-        return bytes(msgpack.packb(fields))
+        packed: bytes = _PACKER.pack(fields)
+        return packed
     return json.dumps(fields, separators=(",", ":"))
 
 

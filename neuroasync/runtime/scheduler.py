@@ -110,7 +110,7 @@ class Scheduler:
             if not self._uses_compiled_engine():
                 await self._run_coroutines(events, end_us)
                 return
-            if self._start(events, end_us):
+            if self._run_slice(end_us, events) or self._run_slices(end_us):
                 return
         while True:
             await self._pause()
@@ -125,10 +125,6 @@ class Scheduler:
         """
         if self._time_slice.must_wait() or not self._uses_compiled_engine():
             return False
-        return self._start(events, end_us)
-
-    def _start(self, events: MergedEvents, end_us: int) -> bool:
-        """Run passes in the compiled engine for the rest of the slice; return whether all ran."""
         return self._run_slice(end_us, events) or self._run_slices(end_us)
 
     def _run_slices(self, end_us: int) -> bool:

@@ -180,7 +180,8 @@ class ServerMetrics:
             cells[first + slot] += 1
         cells[first + _EVENTS] += events
         cells[first + _SPIKES] += spikes
-        self.observe_latency(latency_s)
+        cells[first + _FIRST_BUCKET + bisect_left(LATENCY_BUCKETS_S, latency_s)] += 1
+        cells[first + _LATENCY_SUM] += latency_s
 
     def count_decision(self, spikes: int, latency_s: float) -> None:
         """Count a decision, its spikes and its latency in seconds."""

@@ -89,6 +89,12 @@ class InputBuffer:
             self.set_merged(self.merge()())
         return self._merged
 
+    def of_whole_sample(self, train: SpikeTrain) -> MergedEvents:
+        """Return :attr:`events` as they would be with a checked train in this empty buffer."""
+        if self._sorts:
+            return _merged(_NO_EVENTS, (train,), self._inputs, True)
+        return train.t_us, train.index, train.value
+
     def merge(self) -> Callable[[], MergedEvents]:
         """Return a function that returns :attr:`events`. It may run in a thread.
 

@@ -168,8 +168,9 @@ class TimeSlice:
         """
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
-        entry = self._queue.entry(-math.inf if account is None else account.rank(), turn)
-        self._enqueue(entry)
+        entry = self._queue.add(-math.inf if account is None else account.rank(), turn)
+        if not self._is_open:
+            self._open()
         while True:
             try:
                 await turn
@@ -192,7 +193,9 @@ class TimeSlice:
 
         It costs less than a task that waits. The function should not take longer than a slice.
         """
-        self._enqueue(self._queue.entry(account.rank(), function))
+        self._queue.add(account.rank(), function)
+        if not self._is_open:
+            self._open()
 
     def _call(self, entries: list[Entry]) -> None:
         """Call functions whose turn has come, one after the other, until the slice is used up."""
@@ -210,12 +213,6 @@ class TimeSlice:
                 raise
             finally:
                 self._is_in_call = False
-
-    def _enqueue(self, entry: Entry) -> None:
-        """Let an entry wait."""
-        self._queue.add(entry)
-        if not self._is_open:
-            self._open()
 
     def _keep_places(self, entries: list[Entry]) -> None:
         """Let entries that were woken in vain wait before those that came after them."""

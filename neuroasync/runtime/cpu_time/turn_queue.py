@@ -46,15 +46,13 @@ class TurnQueue:
         """Return the number of entries in both orders, with those that are obsolete."""
         return len(self._by_use) + len(self._by_arrival)
 
-    def entry(self, rank: float, turn: Turn) -> Entry:
-        """Return an entry that arrives now, for :meth:`add`."""
-        return [rank, next(self._arrivals), 0, turn]
-
-    def add(self, entry: Entry) -> None:
-        """Let an entry wait."""
+    def add(self, rank: float, turn: Turn) -> Entry:
+        """Let a turn wait, and return its entry."""
+        entry = [rank, next(self._arrivals), 0, turn]
         heapq.heappush(self._by_use, entry)
         self._by_arrival.append(entry)
         self.waiting += 1
+        return entry
 
     def put_back(self, entries: list[Entry]) -> None:
         """Let entries that were taken wait again, before those that came after them."""

@@ -9,7 +9,6 @@ from neuroasync.errors import NeuroasyncError
 from neuroasync.messages import format_reported, parse_events
 from neuroasync.runtime.cpu_time.cpu_account import CpuAccount
 from neuroasync.runtime.cpu_time.time_slice import TimeSlice
-from neuroasync.serve.connection.incoming_sample import chunk_cost
 from neuroasync.serve.connection.rate_limit import TokenBucket
 from neuroasync.serve.connection.sample_inbox import SampleInbox
 from neuroasync.serve.connection.websocket import Socket
@@ -46,8 +45,8 @@ class ArrivalDecider:
     """
 
     __slots__ = (
-        "_account", "_bucket", "_held", "_inbox", "_is_waiting", "_metrics", "_on_decided",
-        "_read_slice", "_released_s", "_run_slice", "_session", "_skipped", "_socket", "_to_skip",
+        "_account", "_bucket", "_held", "_inbox", "_is_waiting", "_max_bytes", "_metrics",
+        "_next_number", "_on_decided", "_read_slice", "_released_s", "_run_slice", "_session", "_skipped", "_socket", "_to_skip",
     )  # fmt: skip
 
     def __init__(
@@ -65,12 +64,15 @@ class ArrivalDecider:
         self._session = session
         self._inbox = inbox
         self._bucket = bucket
+        # Each event takes at least two bytes, so that the inbox would not refuse a smaller message.
+        self._max_bytes = min(_MAX_BYTES, 2 * inbox.max_events)
         self._read_slice = read_slice
         self._account = account
         self._run_slice = TimeSlice.of_running_loop()
         self._metrics = metrics
         self._on_decided = on_decided
         self._to_skip = self._skipped = 0
+        self._next_number = -1
         self._held: tuple[str | bytes, float] | None = None  # a message and its time of arrival
         self._released_s: float | None = None  # the time of arrival of a message that was held
         self._is_waiting = False
@@ -96,7 +98,7 @@ class ArrivalDecider:
         if self._to_skip:
             self._to_skip -= 1
             return False
-        if not (self._inbox.is_idle and len(data) <= _MAX_BYTES and self._bucket.has_token):
+        if not (self._inbox.is_idle and len(data) <= self._max_bytes and self._bucket.has_token):
             return False
         arrived_s = time.perf_counter()
         if not self._run_slice.must_wait():
@@ -150,10 +152,9 @@ class ArrivalDecider:
             events = message.events
             if not message.end or message.provisional:
                 return False
-            if chunk_cost(data, len(events)) > inbox.max_events:
-                return False  # the inbox refuses it
             # Dropped and refused samples keep their numbers, so that later ones get their seeds.
-            if lost := number - session.sample:
+            # After a decision made here, the number of the session is the next one.
+            if number != self._next_number and (lost := number - session.sample):
                 session.skip(lost)
             decision = session.decide_nowait(events)
         except NeuroasyncError:
@@ -163,6 +164,7 @@ class ArrivalDecider:
         latency_s = time.perf_counter() - arrived_s
         self._bucket.take()
         inbox.use_number()
+        self._next_number = number + 1
         reported = reported_fields(decision)
         self._metrics.count_answered(len(events), reported.spikes, latency_s)
         binary = not isinstance(data, str)

@@ -237,7 +237,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         """Parse frames that are complete, as long as the app is not too far behind."""
         at, others, size = 0, 0, len(data)
         self._needed = 0
-        while at < size and not self._is_ahead():
+        while at < size and not (at and self._is_ahead()):  # if it was, nothing would be read
             span = frames.find_payload(data, at, self.config.ws_max_size)
             if span is None:
                 self._uses_library = True
