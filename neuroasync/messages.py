@@ -57,6 +57,7 @@ __all__ = [
     "format_events",
     "format_reported",
     "parse_events",
+    "parse_sample",
 ]
 
 
@@ -137,8 +138,8 @@ def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -
     """
     if len(data) > max_bytes:
         raise MessageError(f"the message has {len(data)} bytes, the limit is {max_bytes}")
-    if type(data) is bytes and (message := _usual_message(data)) is not None:
-        return message
+    if type(data) is bytes and (usual := _usual_events(data)) is not None:
+        return EventMessage(*usual)
     decoders = _decoders()
     try:
         fields = decoders.from_json(data) if isinstance(data, str) else decoders.from_msgpack(data)
@@ -158,8 +159,27 @@ def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -
     return EventMessage(events, fields.end, fields.provisional)
 
 
-def _usual_message(data: bytes) -> EventMessage | None:
-    """Return the message if it is valid and has the form that a kernel reads, otherwise None."""
+def parse_sample(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -> SpikeTrain | None:
+    """Return the events of a message that is a whole sample, without provisional decisions.
+
+    It is faster than :func:`parse_events`, has the same arguments and raises the same errors.
+
+    Returns:
+        The events; None for a message that is only a part of a sample, or that requests provisional
+        decisions.
+    """
+    if type(data) is bytes and len(data) <= max_bytes and (usual := _usual_events(data)):
+        events, is_end = usual
+        return events if is_end else None
+    message = parse_events(data, max_bytes)
+    return message.events if message.end and not message.provisional else None
+
+
+def _usual_events(data: bytes) -> tuple[SpikeTrain, bool] | None:
+    """Return the events of a message and whether they are the last ones.
+
+    None if the message is not valid, or has not the form that a kernel reads.
+    """
     numbers = np.empty(len(data), np.int64)  # each number takes at least a byte
     n, max_index, is_end = read_events(np.frombuffer(data, np.uint8), numbers)
     if n < 0:
@@ -169,7 +189,7 @@ def _usual_message(data: bytes) -> EventMessage | None:
         rows = array_of_bytes(numbers.tobytes(), np.int64, (2, n))
     else:
         rows = immutable_copy(numbers.reshape(2, n), np.int64)
-    return EventMessage(SpikeTrain.of_checked(rows[0], rows[1], None, max_index), is_end)
+    return SpikeTrain.of_checked_rows(rows, max_index), is_end
 
 
 def _train(times: list[int], indices: list[int], values: list[float] | None) -> SpikeTrain:
@@ -182,7 +202,7 @@ def _train(times: list[int], indices: list[int], values: list[float] | None) -> 
     if not 0 < n == len(indices) <= _FEW or values is not None or sorted(times) != times:
         return SpikeTrain(np.array(times, np.int64), np.array(indices, np.int64), values)
     rows = array_of_bytes(struct.pack(f"{2 * n}q", *times, *indices), np.int64, (2, n))
-    return SpikeTrain.of_checked(rows[0], rows[1], None, int(np.maximum.reduce(rows[1])))
+    return SpikeTrain.of_checked_rows(rows, int(np.maximum.reduce(rows[1])))
 
 
 def format_events(message: EventMessage, *, binary: bool = False) -> str | bytes:

@@ -250,7 +250,7 @@ def reported_fields(decision: Decision) -> ReportedFields:
         )  # fmt: skip
     votes: list[int] = head[layout.vote_words].tolist()
     label, classes = label_of(layout, head, votes), decision._classes  # noqa: SLF001
-    readout = layout.readout(head) if layout.has_readout else None
+    readout = layout.readout(head)
     return ReportedFields(
         label,
         None if classes is None or label is None else classes[label],

@@ -39,8 +39,8 @@ def label_of(layout: DecisionLayout, head: NDArray[np.int64], votes: list[int]) 
         head: i64[layout.size], a copy of the first words of the session's memory.
         votes: the votes in it.
     """
-    if layout.has_readout:
-        potentials = layout.readout(head)
+    potentials = layout.readout(head)
+    if potentials is not None:
         return int(potentials.argmax()) if head.item(Control.PASS) >= 0 else None
     highest = max(votes)
     if not highest:

@@ -18,8 +18,8 @@ Turn: TypeAlias = "asyncio.Future[None] | Callable[[], None]"
 """What waits: the future of a coroutine, or a function that will be called."""
 
 Entry: TypeAlias = list[Any]
-"""The rank of an account (float), the number of the arrival, how often the entry was put back, and a
-turn, or None if the entry is obsolete. A list can be marked as obsolete in both queues, and is
+"""The rank of an account (float), the number of the arrival, how often the entry was put back, and
+a turn, or None if the entry is obsolete. A list can be marked as obsolete in both queues, and is
 compared in C; the first three elements of no two entries are equal."""
 
 _MIN_OBSOLETE: Final = 64

@@ -6,7 +6,7 @@ from typing import Final
 
 from neuroasync.core.engine.decision import reported_fields
 from neuroasync.errors import NeuroasyncError
-from neuroasync.messages import format_reported, parse_events
+from neuroasync.messages import format_reported, parse_sample
 from neuroasync.runtime.cpu_time.cpu_account import CpuAccount
 from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 from neuroasync.serve.connection.rate_limit import TokenBucket
@@ -46,7 +46,8 @@ class ArrivalDecider:
 
     __slots__ = (
         "_account", "_bucket", "_held", "_inbox", "_is_waiting", "_max_bytes", "_metrics",
-        "_next_number", "_on_decided", "_read_slice", "_released_s", "_run_slice", "_session", "_skipped", "_socket", "_to_skip",
+        "_next_number", "_on_decided", "_read_slice", "_released_s", "_run_slice", "_session",
+        "_skipped", "_socket", "_to_skip",
     )  # fmt: skip
 
     def __init__(
@@ -148,9 +149,8 @@ class ArrivalDecider:
         session, inbox = self._session, self._inbox
         number = inbox.samples_sent
         try:
-            message = parse_events(data, _MAX_BYTES)
-            events = message.events
-            if not message.end or message.provisional:
+            events = parse_sample(data, _MAX_BYTES)
+            if events is None:
                 return False
             # Dropped and refused samples keep their numbers, so that later ones get their seeds.
             # After a decision made here, the number of the session is the next one.
