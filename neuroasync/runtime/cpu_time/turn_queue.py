@@ -77,10 +77,11 @@ class TurnQueue:
         taken: list[Entry] = []
         while len(taken) < max_taken and by_use and by_arrival:
             entry = heapq.heappop(by_use) if takes_least_used else by_arrival.popleft()
-            if _is_waiting(entry):
-                taken.append(entry.copy())
-                entry[3] = None
-                takes_least_used = not takes_least_used
+            if entry[3] is None or not _is_waiting(entry):
+                continue
+            taken.append(entry.copy())
+            entry[3] = None
+            takes_least_used = not takes_least_used
         self.waiting -= len(taken)
         self._clear_if_empty()
         return taken

@@ -104,10 +104,15 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
     @property
     def can_write(self) -> bool:
         """Whether a message can be sent without a wait, and without the library."""
-        is_open = self.handshake_complete and not (self.disconnected or self.close_sent)
         # The library also answers protocol errors, after which it accepts no messages.
-        is_simple = not self._uses_library and self.conn.state is State.OPEN
-        return is_open and is_simple and self.writable.is_set()
+        return (
+            self.handshake_complete
+            and not self.disconnected
+            and not self.close_sent
+            and not self._uses_library
+            and self.conn.state is State.OPEN
+            and self.writable.is_set()
+        )
 
     def has_left(self) -> bool:
         """Return whether the client has closed the connection, even if data is still unread."""
