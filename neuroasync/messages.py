@@ -61,6 +61,7 @@ __all__ = [
 ]
 
 
+_INT64: Final = np.dtype(np.int64)  # NumPy takes longer to find it by the class
 _PACKER: Final = msgpack.Packer()  # making one for each message takes longer than packing
 _FEW: Final = 2048
 """Number of events up to which they are copied in the way that is fastest for few events."""
@@ -186,7 +187,7 @@ def _usual_events(data: bytes) -> tuple[SpikeTrain, bool] | None:
         return None
     numbers = numbers[: 2 * n]
     if n <= _FEW:  # `immutable_copy` does the same, but takes twice as long
-        rows = array_of_bytes(numbers.tobytes(), np.int64, (2, n))
+        rows = array_of_bytes(numbers.tobytes(), _INT64, (2, n))
     else:
         rows = immutable_copy(numbers.reshape(2, n), np.int64)
     return SpikeTrain.of_checked_rows(rows, max_index), is_end
@@ -201,7 +202,7 @@ def _train(times: list[int], indices: list[int], values: list[float] | None) -> 
     n = len(times)
     if not 0 < n == len(indices) <= _FEW or values is not None or sorted(times) != times:
         return SpikeTrain(np.array(times, np.int64), np.array(indices, np.int64), values)
-    rows = array_of_bytes(struct.pack(f"{2 * n}q", *times, *indices), np.int64, (2, n))
+    rows = array_of_bytes(struct.pack(f"{2 * n}q", *times, *indices), _INT64, (2, n))
     return SpikeTrain.of_checked_rows(rows, int(np.maximum.reduce(rows[1])))
 
 

@@ -152,7 +152,7 @@ class Scheduler:
             self._charge()
         else:
             self._account.charge(elapsed_s)
-        simulator.release_scratch()
+        simulator.state.release_scratch()
         return True
 
     async def _run_coroutines(self, events: MergedEvents, end_us: int) -> None:
