@@ -24,6 +24,12 @@ _LEAST_WORK: Final = 2**16
 """Least work of coroutines until they look at the clock, in synaptic operations: about 45 groups of
 a small network, or 0.1 ms. The estimate of the speed is that of the compiled engine."""
 
+_SHORT_S: Final = 1e-3
+"""Wall time of the first call of a sample up to which it is charged as CPU time, s. Reading the CPU
+time of the thread before and after each call would take a tenth of a short one. During a longer
+call, other processes may have run. It is then charged at most what the thread has used since the
+time slice was opened."""
+
 _NO_TASKS: Final[dict[int, TaskPopulation]] = {}
 
 
@@ -142,18 +148,18 @@ class Scheduler:
         elapsed_s = time.perf_counter() - began_s
         time_slice.measured(simulator.work - work_before, elapsed_s)
         self.is_midway = not is_done
-        # Most samples end in their first call, which is short. Its wall time is charged, because
-        # reading the CPU time of a thread twice takes as long as a tenth of such a call.
-        if not is_done:
-            if events is not None:
-                self._resumed_cpu_s = time.thread_time() - elapsed_s
-            return False
-        if events is None:
-            self._charge()
-        else:
+        is_first = events is not None
+        if is_first and is_done and elapsed_s <= _SHORT_S:
             self._account.charge(elapsed_s)
-        simulator.state.release_scratch()
-        return True
+        else:
+            if is_first:
+                began_cpu_s = time.thread_time() - elapsed_s
+                self._resumed_cpu_s = max(began_cpu_s, time_slice.opened_cpu_s)
+            if is_done:
+                self._charge()
+        if is_done:
+            simulator.state.release_scratch()
+        return is_done
 
     async def _run_coroutines(self, events: MergedEvents, end_us: int) -> None:
         """Run passes by coroutines."""

@@ -56,6 +56,7 @@ class TimeSlice:
 
     Attributes:
         deadline: end of the current time slice, by ``time.perf_counter``, s.
+        opened_cpu_s: CPU time of the thread when the current time slice was opened, s.
     """
 
     _by_loop: ClassVar["WeakKeyDictionary[asyncio.AbstractEventLoop, TimeSlice]"] = (
@@ -71,7 +72,7 @@ class TimeSlice:
         self._max_woken = 1
         self._woken = 0
         self._served = 0
-        self.deadline = 0.0
+        self.deadline = self.opened_cpu_s = 0.0
         self._is_open = self._is_in_call = False
         self._rate = 1e8
         self._share = _MIN_SHARE
@@ -241,6 +242,7 @@ class TimeSlice:
     def _open(self) -> None:
         self._is_open = True
         self.deadline = time.perf_counter() + self._slice_s
+        self.opened_cpu_s = time.thread_time()
         asyncio.get_running_loop().call_soon(self._close)
 
     def _close(self) -> None:
