@@ -267,7 +267,8 @@ class TimeSlice:
 
     def _wake(self, entries: list[Entry]) -> None:
         """Let the turns of entries come in the next turn of the event loop, in this order."""
-        loop, calls = asyncio.get_running_loop(), list[Entry]()
+        loop = asyncio.get_running_loop()
+        calls: list[Entry] = []
         for entry in entries:
             turn = entry[3]
             if isinstance(turn, asyncio.Future):

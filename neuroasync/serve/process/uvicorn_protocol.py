@@ -50,7 +50,6 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         self._unread = bytearray()
         self._needed = self._bytes_ahead = self._fragment_bytes = 0
         self._was_heard = self._is_fragmented = self._is_pong_unread = self._is_yielding = False
-        self._is_awaited = False
         self.queue = self._messages = MessageQueue()
         self._abort_timer: asyncio.TimerHandle | None = None
         self._table: ConnectionTable | None = None
@@ -87,10 +86,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
 
     def write(self, data: str | bytes) -> None:
         """Send a message, which requires :attr:`can_write`."""
-        kind, payload = (
-            (frames.TEXT, data.encode()) if isinstance(data, str) else (frames.BINARY, data)
-        )
-        self.transport.write(frames.make_frame(kind, payload))
+        self.transport.write(frames.make_message(data))
 
     def set_receiver(self, receiver: Receiver | None) -> None:
         """Offer messages to a receiver first, or no longer."""
@@ -98,21 +94,15 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
 
     def deliver(self, data: str | bytes) -> None:
         """Queue a message for the app."""
-        field = "text" if isinstance(data, str) else "bytes"
-        self.queue.put_nowait(cast(Any, {"type": "websocket.receive", field: data}))
+        self._messages.put_message(data)
 
     @property
     def can_write(self) -> bool:
         """Whether a message can be sent without a wait, and without the library."""
+        is_open = self.handshake_complete and not (self.disconnected or self.close_sent)
         # The library also answers protocol errors, after which it accepts no messages.
-        return (
-            self.handshake_complete
-            and not self.disconnected
-            and not self.close_sent
-            and not self._uses_library
-            and self.conn.state is State.OPEN
-            and self.writable.is_set()
-        )
+        is_simple = not self._uses_library and self.conn.state is State.OPEN
+        return is_open and is_simple and self.writable.is_set()
 
     def has_left(self) -> bool:
         """Return whether the client has closed the connection, even if data is still unread."""
@@ -204,11 +194,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         if self.queue.empty():
             self._bytes_ahead = 0
             self._read_on()
-        self._is_awaited = True
-        try:
-            return await self.queue.get()
-        finally:
-            self._is_awaited = False
+        return await self._messages.get()
 
     async def send(self, message: Any) -> None:
         """Send a message of the app. Cancellation: safe; it was sent completely or not at all."""
@@ -318,8 +304,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             self.conn.send_close(1007)
             self.handle_parser_exception()
             return True
-        receiver = self._messages.receiver if self._is_awaited and self.queue.empty() else None
-        if receiver is None or not receiver.take(content):
+        if not self._messages.offer(content):
             self._bytes_ahead += end - at
             self.deliver(content)
         return True
