@@ -181,7 +181,7 @@ def _usual_events(data: bytes) -> tuple[SpikeTrain, bool] | None:
 
     None if the message is not valid, or has not the form that a kernel reads.
     """
-    numbers = np.empty(len(data), np.int64)  # each number takes at least a byte
+    numbers = np.empty(len(data), _INT64)  # each number takes at least a byte
     n, max_index, is_end = read_events(np.frombuffer(data, np.uint8), numbers)
     if n < 0:
         return None
