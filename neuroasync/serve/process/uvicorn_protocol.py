@@ -86,7 +86,10 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
 
     def write(self, data: str | bytes) -> None:
         """Send a message, which requires :attr:`can_write`."""
-        self.transport.write(frames.make_message(data))
+        if isinstance(data, str):
+            self.transport.write(frames.make_frame(frames.TEXT, data.encode()))
+        else:
+            self.transport.write(frames.make_frame(frames.BINARY, data))
 
     def set_receiver(self, receiver: Receiver | None) -> None:
         """Offer messages to a receiver first, or no longer."""

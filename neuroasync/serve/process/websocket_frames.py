@@ -9,17 +9,7 @@ try:
 except ImportError:  # the library was built without its C extension
     from websockets.utils import apply_mask
 
-__all__ = [
-    "BINARY",
-    "FIN",
-    "PING",
-    "PONG",
-    "TEXT",
-    "find_payload",
-    "make_frame",
-    "make_message",
-    "unmask",
-]
+__all__ = ["BINARY", "FIN", "PING", "PONG", "TEXT", "find_payload", "make_frame", "unmask"]
 
 FIN: Final = 0x80
 TEXT: Final = FIN | Opcode.TEXT
@@ -63,13 +53,6 @@ def find_payload(data: bytes, at: int, max_bytes: int) -> tuple[int, int] | None
 def unmask(data: bytes, payload: int, end: int) -> bytes:
     """Return the content of the payload at the positions that :func:`find_payload` returned."""
     return apply_mask(data[payload:end], data[payload - 4 : payload])
-
-
-def make_message(data: str | bytes) -> bytes:
-    """Return the frame of a whole message from the server."""
-    if isinstance(data, str):
-        return make_frame(TEXT, data.encode())
-    return make_frame(BINARY, data)
 
 
 def make_frame(kind: int, payload: bytes) -> bytes:
