@@ -57,11 +57,14 @@ __all__ = [
     "format_events",
     "format_reported",
     "parse_events",
+    "parse_sample",
 ]
 
 
+_INT64: Final = np.dtype(np.int64)  # NumPy takes longer to find it by the class
+_PACKER: Final = msgpack.Packer()  # making one for each message takes longer than packing
 _FEW: Final = 2048
-"""Number of events up to which `struct` converts them, five times as fast as NumPy does."""
+"""Number of events up to which they are copied in the way that is fastest for few events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +139,9 @@ def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -
     """
     if len(data) > max_bytes:
         raise MessageError(f"the message has {len(data)} bytes, the limit is {max_bytes}")
+    if type(data) is bytes and (usual := _usual_events(data)) is not None:
+        return EventMessage(*usual)
     decoders = _decoders()
-    if type(data) is bytes and (message := _usual_message(data)) is not None:
-        return message
     try:
         fields = decoders.from_json(data) if isinstance(data, str) else decoders.from_msgpack(data)
     except RecursionError:
@@ -157,14 +160,37 @@ def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -
     return EventMessage(events, fields.end, fields.provisional)
 
 
-def _usual_message(data: bytes) -> EventMessage | None:
-    """Return the message if it is valid and has the form that a kernel reads, otherwise None."""
-    numbers = np.empty(len(data), np.int64)  # each number takes at least a byte
+def parse_sample(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -> SpikeTrain | None:
+    """Return the events of a message that is a whole sample, without provisional decisions.
+
+    It is faster than :func:`parse_events`, has the same arguments and raises the same errors.
+
+    Returns:
+        The events; None for a message that is only a part of a sample, or that requests provisional
+        decisions.
+    """
+    if type(data) is bytes and len(data) <= max_bytes and (usual := _usual_events(data)):
+        events, is_end = usual
+        return events if is_end else None
+    message = parse_events(data, max_bytes)
+    return message.events if message.end and not message.provisional else None
+
+
+def _usual_events(data: bytes) -> tuple[SpikeTrain, bool] | None:
+    """Return the events of a message and whether they are the last ones.
+
+    None if the message is not valid, or has not the form that a kernel reads.
+    """
+    numbers = np.empty(len(data), _INT64)  # each number takes at least a byte
     n, max_index, is_end = read_events(np.frombuffer(data, np.uint8), numbers)
     if n < 0:
         return None
-    events = immutable_copy(numbers[: 2 * n], np.int64)
-    return EventMessage(SpikeTrain.of_checked(events[:n], events[n:], None, max_index), is_end)
+    numbers = numbers[: 2 * n]
+    if n <= _FEW:  # `immutable_copy` does the same, but takes twice as long
+        rows = array_of_bytes(numbers.tobytes(), _INT64, (2, n))
+    else:
+        rows = immutable_copy(numbers.reshape(2, n), np.int64)
+    return SpikeTrain.of_checked_rows(rows, max_index), is_end
 
 
 def _train(times: list[int], indices: list[int], values: list[float] | None) -> SpikeTrain:
@@ -176,8 +202,8 @@ def _train(times: list[int], indices: list[int], values: list[float] | None) -> 
     n = len(times)
     if not 0 < n == len(indices) <= _FEW or values is not None or sorted(times) != times:
         return SpikeTrain(np.array(times, np.int64), np.array(indices, np.int64), values)
-    rows = array_of_bytes(struct.pack(f"{2 * n}q", *times, *indices), np.int64, (2, n))
-    return SpikeTrain.of_checked(rows[0], rows[1], None, int(np.maximum.reduce(rows[1])))
+    rows = array_of_bytes(struct.pack(f"{2 * n}q", *times, *indices), _INT64, (2, n))
+    return SpikeTrain.of_checked_rows(rows, int(np.maximum.reduce(rows[1])))
 
 
 def format_events(message: EventMessage, *, binary: bool = False) -> str | bytes:
@@ -233,7 +259,8 @@ def format_reported(
 
 def _pack(fields: dict[str, object], binary: bool) -> str | bytes:
     if binary:
-        return bytes(msgpack.packb(fields))
+        packed: bytes = _PACKER.pack(fields)
+        return packed
     return json.dumps(fields, separators=(",", ":"))
 
 

@@ -17,7 +17,7 @@ from neuroasync.core.immutable import immutable
 from neuroasync.core.kernels import jit
 from neuroasync.core.kernels.messages import binary_events
 from neuroasync.core.kernels.messages.binary_events import read_events
-from neuroasync.messages import EventMessage, format_events, parse_events
+from neuroasync.messages import EventMessage, format_events, parse_events, parse_sample
 
 UNREAD = (-1, -1, False)
 """What the kernel returns for a message that it does not read."""
@@ -190,6 +190,27 @@ def test_large_messages_are_parsed_equally(n):
 
 def test_bytearray_is_parsed_like_bytes():
     assert outcome(parse_events, bytearray(MESSAGE)) == outcome(parse_events, MESSAGE)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_only_whole_samples_are_parsed_as_samples(binary):
+    events = SpikeTrain([0, 140], [3, 17])
+    for end, provisional in product([False, True], repeat=2):
+        message = EventMessage(events, end, provisional)
+        sample = parse_sample(format_events(message, binary=binary))
+        assert sample == (events if end and not provisional else None)
+
+
+@pytest.mark.parametrize(
+    ("data", "max_bytes"),
+    [(MESSAGE, len(MESSAGE) - 1), (MESSAGE[:-1], 100), ("{", 100), ('{"t_us": [5, 3]}', 100)],
+)
+def test_errors_of_a_sample_are_those_of_its_message(data, max_bytes):
+    with pytest.raises(MessageError) as of_message:
+        parse_events(data, max_bytes)
+    with pytest.raises(MessageError) as of_sample:
+        parse_sample(data, max_bytes)
+    assert str(of_sample.value) == str(of_message.value)
 
 
 widths = st.integers(0, 3)

@@ -76,6 +76,11 @@ class BoundedQueue(Generic[Item]):
         """Whether a task is waiting for an item or for room."""
         return len(self._waiting) > 0
 
+    @property
+    def is_starved(self) -> bool:
+        """Whether a task is waiting for an item of this open queue, which is empty."""
+        return not self._items and not self._closed and len(self._waiting) > 0
+
     async def readable(self) -> None:
         """Wait until there is an item.
 

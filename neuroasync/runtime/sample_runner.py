@@ -232,15 +232,14 @@ class SampleRunner:
         buffer, length_us = self._buffer, self.bundle.duration_us
         if buffer.last_us >= 0 or self.simulator.passes or are_many(events):
             return None  # the current sample has begun, or the check takes long
-        if self._scheduler.must_wait():
-            return None
         decision = None
         try:
             train = buffer.checked(events)
             end_us = buffer.last_pass_us(length_us, train)
             self._started_s = time.perf_counter()
-            buffer.accept(train, True)
-            if self.passes.run_now(end_us):
+            if self._recorder is not None:
+                buffer.accept(train, False)  # the recording includes the events
+            if end_us < 0 or self._scheduler.run_now(buffer.of_whole_sample(train), end_us):
                 decision = self.finish(length_us)
                 self.counts.events += train.t_us.size
         except Exception:  # `decide` makes the same error, and raises it

@@ -24,6 +24,12 @@ _LEAST_WORK: Final = 2**16
 """Least work of coroutines until they look at the clock, in synaptic operations: about 45 groups of
 a small network, or 0.1 ms. The estimate of the speed is that of the compiled engine."""
 
+_SHORT_S: Final = 1e-3
+"""Wall time of the first call of a sample up to which it is charged as CPU time, s. Reading the CPU
+time of the thread before and after each call would take a tenth of a short one. During a longer
+call, other processes may have run. It is then charged at most what the thread has used since the
+time slice was opened."""
+
 _NO_TASKS: Final[dict[int, TaskPopulation]] = {}
 
 
@@ -110,7 +116,7 @@ class Scheduler:
             if not self._uses_compiled_engine():
                 await self._run_coroutines(events, end_us)
                 return
-            if self._start(events, end_us):
+            if self._run_slice(end_us, events) or self._run_slices(end_us):
                 return
         while True:
             await self._pause()
@@ -125,11 +131,6 @@ class Scheduler:
         """
         if self._time_slice.must_wait() or not self._uses_compiled_engine():
             return False
-        return self._start(events, end_us)
-
-    def _start(self, events: MergedEvents, end_us: int) -> bool:
-        """Run passes in the compiled engine for the rest of the slice; return whether all ran."""
-        self._resumed_cpu_s = time.thread_time()
         return self._run_slice(end_us, events) or self._run_slices(end_us)
 
     def _run_slices(self, end_us: int) -> bool:
@@ -144,11 +145,20 @@ class Scheduler:
         simulator, time_slice = self.simulator, self._time_slice
         work_before, began_s = simulator.work, time.perf_counter()
         is_done = simulator.run_compiled(end_us, time_slice.work(), events)
-        time_slice.measured(simulator.work - work_before, time.perf_counter() - began_s)
+        elapsed_s = time.perf_counter() - began_s
+        time_slice.measured(simulator.work - work_before, elapsed_s)
         self.is_midway = not is_done
+        is_first = events is not None
+        if is_first and is_done and elapsed_s <= _SHORT_S:
+            self._account.charge(elapsed_s)
+        else:
+            if is_first:
+                began_cpu_s = time.thread_time() - elapsed_s
+                self._resumed_cpu_s = max(began_cpu_s, time_slice.opened_cpu_s)
+            if is_done:
+                self._charge()
         if is_done:
-            self._charge()
-            simulator.release_scratch()
+            simulator.state.release_scratch()
         return is_done
 
     async def _run_coroutines(self, events: MergedEvents, end_us: int) -> None:

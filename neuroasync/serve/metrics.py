@@ -111,7 +111,7 @@ _SLOTS: Final = {
         (family, value) for family in FAMILIES for value in family.values
     )
 }
-_ONE_FOR_EACH_ANSWERED: Final = tuple(
+_ONE_FOR_EACH_ANSWERED: Final = frozenset(
     _SLOTS[key]
     for key in (
         ("messages", ""), ("samples_sent", ""), ("samples_accepted", "answered"), ("decisions", ""),
@@ -121,6 +121,8 @@ _EVENTS: Final = _SLOTS["events", ""]
 _SPIKES: Final = _SLOTS["spikes", ""]
 _FIRST_BUCKET: Final = len(_SLOTS)
 _LATENCY_SUM: Final = _FIRST_BUCKET + len(LATENCY_BUCKETS_S) + 1
+_ANSWERED: Final = _LATENCY_SUM + 1
+"""Number of samples that :meth:`ServerMetrics.count_answered` has counted, for several families."""
 
 
 class ServerMetrics:
@@ -139,7 +141,7 @@ class ServerMetrics:
         networks: Number of networks of the server.
     """
 
-    SIZE: Final = _LATENCY_SUM + 1
+    SIZE: Final = _ANSWERED + 1
 
     __slots__ = ("_cells", "_first", "_worker", "networks")
 
@@ -176,11 +178,11 @@ class ServerMetrics:
             latency_s: Latency of the decision in seconds.
         """
         cells, first = self._cells, self._first
-        for slot in _ONE_FOR_EACH_ANSWERED:
-            cells[first + slot] += 1
+        cells[first + _ANSWERED] += 1
         cells[first + _EVENTS] += events
         cells[first + _SPIKES] += spikes
-        self.observe_latency(latency_s)
+        cells[first + _FIRST_BUCKET + bisect_left(LATENCY_BUCKETS_S, latency_s)] += 1
+        cells[first + _LATENCY_SUM] += latency_s
 
     def count_decision(self, spikes: int, latency_s: float) -> None:
         """Count a decision, its spikes and its latency in seconds."""
@@ -202,7 +204,9 @@ class ServerMetrics:
             value: Value of the label.
             network: Position of a network. None sums over all networks.
         """
-        return self._sum(_SLOTS[name, value], network)
+        slot = _SLOTS[name, value]
+        answered = self._sum(_ANSWERED, network) if slot in _ONE_FOR_EACH_ANSWERED else 0.0
+        return self._sum(slot, network) + answered
 
     def latency_histogram(self, network: int) -> tuple[list[tuple[str, float]], float]:
         """Return the latency histogram of a network over all workers.

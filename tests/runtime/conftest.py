@@ -18,6 +18,8 @@ def clock(monkeypatch):
         def perf_counter(self):
             return self.now
 
+        thread_time = perf_counter
+
     clock = Clock()
     for module in (cpu_account, time_slice):
         monkeypatch.setattr(module, "time", clock)

@@ -324,6 +324,17 @@ async def test_decision_without_a_wait_is_the_same(input_mode, no_leaks):
         assert session.counts == waits.counts
 
 
+async def test_decision_without_a_wait_is_recorded_with_its_events(monkeypatch, no_leaks):
+    monkeypatch.setattr(TimeSlice, "work", lambda _: 10**9)
+    network = na.Network(BUNDLE)
+    recorder = network.recorder()
+    async with network, network.session(recorder=recorder) as session:
+        decision = session.decide_nowait(SAMPLES[0])
+    recording = recorder.finish()
+    assert recording.spikes.tolist() == [decision.total_spikes]
+    assert recording.input_index.tolist() == SAMPLES[0].index.tolist()
+
+
 async def test_decision_that_must_wait_leaves_the_session_as_it_was(monkeypatch, no_leaks):
     network = na.Network(BUNDLE)
     async with network, network.session() as session:

@@ -1,5 +1,6 @@
 """The input buffer of a session: events that wait for their forward pass."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Final, TypeAlias
@@ -46,7 +47,7 @@ class InputBuffer:
     """
 
     __slots__ = ("_added", "_inputs", "_keeps", "_kept", "_max_passes", "_merged", "_sorts",
-                 "_timestep_us", "last_us", "waiting")  # fmt: skip
+                 "_timestep_us", "_too_late_us", "last_us", "waiting")  # fmt: skip
 
     def __init__(
         self, model: Model, sorts: bool, keeps: bool, max_passes: int = limits.MAX_PASSES
@@ -55,6 +56,8 @@ class InputBuffer:
         self._sorts = sorts
         self._keeps = keeps
         self._max_passes = max_passes
+        # Times from which a sample would have too many passes.
+        self._too_late_us = self._timestep_us * max_passes if self._timestep_us else math.inf
         self.begin()
 
     def begin(self) -> None:
@@ -89,6 +92,12 @@ class InputBuffer:
             self.set_merged(self.merge()())
         return self._merged
 
+    def of_whole_sample(self, train: SpikeTrain) -> MergedEvents:
+        """Return :attr:`events` as they would be with a checked train in this empty buffer."""
+        if self._sorts:
+            return _merged(_NO_EVENTS, (train,), self._inputs, True)
+        return train.t_us, train.index, train.value
+
     def merge(self) -> Callable[[], MergedEvents]:
         """Return a function that returns :attr:`events`. It may run in a thread.
 
@@ -114,7 +123,7 @@ class InputBuffer:
             LimitError: too many events wait for one pass.
             PassLimitError: the sample would need too many passes.
         """
-        train = as_train(events)
+        train = events if isinstance(events, SpikeTrain) else as_train(events)
         if train.max_index >= self._inputs:
             train.check_indices(self._inputs)
         has_events = train.t_us.size > 0
@@ -129,8 +138,8 @@ class InputBuffer:
                 raise EventsError(must_be("t_us[0]", requirement, str(first_us)))
         if not is_rest and self.waiting > limits.MAX_QUEUED_EVENTS:
             self.check_room()
-        if has_events:
-            self._check_passes(train.t_us.item(-1))
+        if has_events and (last_us := train.t_us.item(-1)) >= self._too_late_us:
+            self._check_passes(last_us)
         return train
 
     def check_room(self) -> None:
@@ -164,7 +173,8 @@ class InputBuffer:
         if duration_us is None:
             return self._pass_start(last_us) if last_us >= 0 else -1
         check_duration(duration_us, last_us)
-        self._check_passes(duration_us - 1)
+        if duration_us > self._too_late_us:
+            self._check_passes(duration_us - 1)
         return duration_us - 1
 
     def ready_until_us(self) -> int:

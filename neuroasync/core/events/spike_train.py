@@ -140,15 +140,36 @@ class SpikeTrain:
             value: f32[events], the values of the same events, or None.
             max_index: the highest index, if it is known.
         """
-        train = object.__new__(cls)
         t_us.setflags(write=False)  # takes half as long as setting a flag
         index.setflags(write=False)
         if value is not None:
             value.setflags(write=False)
-        object.__setattr__(train, "t_us", t_us)
-        object.__setattr__(train, "index", index)
-        object.__setattr__(train, "value", value)
-        object.__setattr__(train, "_max_index", _UNKNOWN if max_index is None else max_index)
+        return cls._of(t_us, index, value, _UNKNOWN if max_index is None else max_index)
+
+    @classmethod
+    def of_checked_rows(cls, rows: NDArray[np.int64], max_index: int) -> Self:
+        """Return events with the times and indices in the rows of an array, without checking them.
+
+        Args:
+            rows: i64[2, events], times and indices as for :meth:`of_checked`, in memory that nobody
+                can write.
+            max_index: the highest index; -1 if there is no event.
+        """
+        return cls._of(rows[0], rows[1], None, max_index)
+
+    @classmethod
+    def _of(
+        cls,
+        t_us: NDArray[np.int64],
+        index: NDArray[np.int64],
+        value: NDArray[np.float32] | None,
+        max_index: int,
+    ) -> Self:
+        train, assign = object.__new__(cls), object.__setattr__
+        assign(train, "t_us", t_us)
+        assign(train, "index", index)
+        assign(train, "value", value)
+        assign(train, "_max_index", max_index)
         return train
 
     def part(self, events: slice | NDArray[np.int64]) -> Self:

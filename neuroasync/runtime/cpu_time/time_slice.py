@@ -10,16 +10,14 @@ overtake any number of sessions with long ones. The second rule lets no session 
 """
 
 import asyncio
-import heapq
 import math
 import time
-from collections import deque
 from collections.abc import Callable
-from itertools import count
-from typing import ClassVar, Final, Protocol, TypeAlias
+from typing import ClassVar, Final
 from weakref import WeakKeyDictionary
 
 from neuroasync.runtime.cpu_time.cpu_account import CpuAccount
+from neuroasync.runtime.cpu_time.turn_queue import Entry, TurnQueue
 
 __all__ = ["TimeSlice"]
 
@@ -48,24 +46,6 @@ _RIGHT: Final = 0.8
 _MAX_WOKEN: Final = 64
 """Maximum number of sessions that are woken in one turn, which they use one after the other."""
 
-_MIN_OBSOLETE: Final = 64
-"""Number of obsolete entries from which a queue is rebuilt without them."""
-
-
-class _Turn(Protocol):
-    """What waits for its turn: the future of a coroutine, or a call."""
-
-    def done(self) -> bool:
-        """Return whether it waits no longer."""
-
-    def set_result(self, result: None, /) -> None:
-        """Wake it."""
-
-
-_Entry: TypeAlias = tuple[float, int, int, _Turn]
-"""The rank of a waiting session's account, the number of its arrival, how often it was woken in
-vain, and its turn."""
-
 
 class TimeSlice:
     """The time slice of one event loop; :meth:`of_running_loop` returns the shared one.
@@ -76,6 +56,7 @@ class TimeSlice:
 
     Attributes:
         deadline: end of the current time slice, by ``time.perf_counter``, s.
+        opened_cpu_s: CPU time of the thread when the current time slice was opened, s.
     """
 
     _by_loop: ClassVar["WeakKeyDictionary[asyncio.AbstractEventLoop, TimeSlice]"] = (
@@ -86,17 +67,12 @@ class TimeSlice:
         self._slice_s = slice_s
         self._grace_s = grace_s
         # This object must not refer to the loop, which is the weak key that it is stored under.
-        # Each waiting session has an entry in both queues. An entry whose turn is done is obsolete.
-        self._by_use: list[_Entry] = []  # a heap
-        self._by_arrival: deque[_Entry] = deque()
-        self._arrivals = count()
-        self._waiting = 0
-        self._unserved: list[_Entry] = []
-        self._least_used_first = False
+        self._queue = TurnQueue()
+        self._unserved: list[Entry] = []  # those that were woken in vain in this turn
         self._max_woken = 1
         self._woken = 0
         self._served = 0
-        self.deadline = 0.0
+        self.deadline = self.opened_cpu_s = 0.0
         self._is_open = self._is_in_call = False
         self._rate = 1e8
         self._share = _MIN_SHARE
@@ -113,7 +89,7 @@ class TimeSlice:
     def is_exhausted(self) -> bool:
         """Return whether the slice of this turn is used up. Begin a slice if there is none."""
         if not self._is_open:
-            if self._waiting or self._unserved:
+            if self._queue.waiting or self._unserved:
                 return True
             self._open()
         return time.perf_counter() > self.deadline - _MIN_S
@@ -121,7 +97,7 @@ class TimeSlice:
     @property
     def is_contended(self) -> bool:
         """Whether sessions wait for their turn."""
-        return bool(self._woken or self._waiting or self._unserved)
+        return bool(self._woken or self._queue.waiting or self._unserved)
 
     def must_wait(self) -> bool:
         """Return whether a new session has to wait for earlier ones, or for the next slice.
@@ -130,7 +106,7 @@ class TimeSlice:
         """
         if self._is_in_call:
             return time.perf_counter() > self.deadline + self._grace_s
-        if self._woken or self._waiting or self._unserved:
+        if self._woken or self._queue.waiting or self._unserved:
             return True
         if not self._is_open:
             self._open()
@@ -166,7 +142,7 @@ class TimeSlice:
         Args:
             account: the CPU time that the session has used lately; None if it has used none.
         """
-        if not self._woken and not self._waiting and not self._unserved:
+        if not self._woken and not self._queue.waiting and not self._unserved:
             await self._wait_alone()
         else:
             await self._wait_in_queue(account)
@@ -187,59 +163,61 @@ class TimeSlice:
         self.deadline = time.perf_counter() + self._slice_s
 
     async def _wait_in_queue(self, account: CpuAccount | None) -> None:
-        """Wait in the queues until this session may run in a slice.
+        """Wait in the queue until this session may run in a slice.
 
         Cancellation: safe.
         """
-        loop, arrival = asyncio.get_running_loop(), next(self._arrivals)
-        rank = -math.inf if account is None else account.rank()
-        woken_in_vain = 0
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
+        entry = self._queue.add(-math.inf if account is None else account.rank(), turn)
+        if not self._is_open:
+            self._open()
         while True:
-            turn: asyncio.Future[None] = loop.create_future()
-            self._enqueue((rank, arrival, woken_in_vain, turn))
             try:
                 await turn
             except asyncio.CancelledError:
                 # The session may have been woken in the same turn of the event loop.
                 if turn.cancelled():
-                    self._forget(turn)
+                    self._forget(entry)
                 else:
                     self._woken -= 1
                 raise
             if self._begin_turn():
                 return
             # Earlier sessions have used up the slice, so this one keeps its place.
-            woken_in_vain += 1
+            turn = loop.create_future()
+            entry = [*entry[:3], turn]
+            self._keep_places([entry])
 
     def call_in_turn(self, function: Callable[[], None], account: CpuAccount) -> None:
         """Call a function in a time slice, when a session with this account would have its turn.
 
         It costs less than a task that waits. The function should not take longer than a slice.
         """
-        rank, arrival = account.rank(), next(self._arrivals)
-        self._enqueue((rank, arrival, 0, _Call(self, function, rank, arrival, 0)))
+        self._queue.add(account.rank(), function)
+        if not self._is_open:
+            self._open()
 
-    def _call(self, call: "_Call") -> None:
-        """Call a function whose turn has come, unless earlier sessions have used up the slice."""
-        if not self._begin_turn():
-            rank, arrival, in_vain = call.rank, call.arrival, call.woken_in_vain + 1
-            again = _Call(self, call.function, rank, arrival, in_vain)
-            self._enqueue((rank, arrival, in_vain, again))
-            return
-        self._is_in_call = True
-        try:
-            call.function()
-        finally:
-            self._is_in_call = False
+    def _call(self, entries: list[Entry]) -> None:
+        """Call functions whose turn has come, one after the other, until the slice is used up."""
+        for k, entry in enumerate(entries):
+            if not self._begin_turn():
+                self._woken -= len(entries) - k - 1
+                self._keep_places(entries[k:])
+                return
+            self._is_in_call = True
+            try:
+                entry[3]()
+            except BaseException:
+                if later := entries[k + 1 :]:  # they are called nevertheless
+                    asyncio.get_running_loop().call_soon(self._call, later)
+                raise
+            finally:
+                self._is_in_call = False
 
-    def _enqueue(self, entry: _Entry) -> None:
-        """Let an entry wait. If it was woken in vain, it waits before those that came after it."""
-        if entry[2]:
-            self._unserved.append(entry)
-        else:
-            heapq.heappush(self._by_use, entry)
-            self._by_arrival.append(entry)
-            self._waiting += 1
+    def _keep_places(self, entries: list[Entry]) -> None:
+        """Let entries that were woken in vain wait before those that came after them."""
+        self._unserved += entries
         if not self._is_open:
             self._open()
 
@@ -254,94 +232,49 @@ class TimeSlice:
         self._served += 1
         return True
 
-    def _forget(self, turn: _Turn) -> None:
-        """Remove a session whose wait was cancelled."""
-        unserved = [entry for entry in self._unserved if entry[-1] is not turn]
+    def _forget(self, entry: Entry) -> None:
+        """Remove the entry of a session whose wait was cancelled."""
+        unserved = [other for other in self._unserved if other is not entry]
         if len(unserved) == len(self._unserved):
-            self._waiting -= 1  # its entries in the queues are obsolete now
+            self._queue.remove(entry)
         self._unserved = unserved
-        if not self._waiting:
-            self._clear_queues()
 
     def _open(self) -> None:
         self._is_open = True
         self.deadline = time.perf_counter() + self._slice_s
+        self.opened_cpu_s = time.thread_time()
         asyncio.get_running_loop().call_soon(self._close)
 
     def _close(self) -> None:
         """End the slice, and wake as many waiting sessions as may fit into the next one."""
         self._is_open = False
-        if not self._waiting and not self._unserved:  # the usual case, in every turn
+        if not self._queue.waiting and not self._unserved:  # the usual case, in every turn
             self._max_woken = min(_MAX_WOKEN, 2 * self._max_woken)
             self._served = 0
             return
         # If the last slice could not serve all that were woken, wake one more than it served;
         # otherwise wake twice as many.
-        unserved = bool(self._unserved)
-        self._max_woken = min(_MAX_WOKEN, self._served + 1 if unserved else 2 * self._max_woken)
+        next_woken = self._served + 1 if self._unserved else 2 * self._max_woken
+        self._max_woken = min(_MAX_WOKEN, next_woken)
         self._served = 0
-        self._return_unserved()
-        self._least_used_first = not self._least_used_first
-        takes_least_used, woken = self._least_used_first, 0
-        while woken < self._max_woken and (turn := self._next_turn(takes_least_used)):
-            turn.set_result(None)
-            takes_least_used = not takes_least_used
-            self._waiting -= 1
-            woken += 1
-        self._woken += woken
+        self._queue.put_back(self._unserved)
+        self._unserved = []
+        woken = self._queue.take(self._max_woken)
+        self._woken += len(woken)
+        self._wake(woken)
         if woken:
             self._open()
-        if not self._waiting:
-            self._clear_queues()
 
-    def _clear_queues(self) -> None:
-        """Drop obsolete entries, whose turns refer to the event loop."""
-        self._by_use.clear()
-        self._by_arrival.clear()
-
-    def _return_unserved(self) -> None:
-        """Let sessions that were woken in vain wait again, before those that came after them."""
-        self._by_arrival.extendleft(reversed(self._unserved))
-        for entry in self._unserved:
-            heapq.heappush(self._by_use, entry)
-        self._waiting += len(self._unserved)
-        self._unserved.clear()
-
-    def _next_turn(self, takes_least_used: bool) -> _Turn | None:
-        """Remove a waiting session from one queue and return its turn; None if none waits."""
-        by_use, by_arrival = self._by_use, self._by_arrival
-        if len(by_use) + len(by_arrival) > 4 * self._waiting + _MIN_OBSOLETE:
-            by_use[:] = [entry for entry in by_use if not entry[-1].done()]
-            heapq.heapify(by_use)
-            self._by_arrival = by_arrival = deque(e for e in by_arrival if not e[-1].done())
-        while by_use and by_arrival:
-            turn = (heapq.heappop(by_use) if takes_least_used else by_arrival.popleft())[-1]
-            if not turn.done():
-                return turn
-        return None
-
-
-class _Call:
-    """A function that is called soon after its turn has come, with the numbers of its entry."""
-
-    __slots__ = ("_is_woken", "_time_slice", "arrival", "function", "rank", "woken_in_vain")
-
-    def __init__(
-        self, time_slice: TimeSlice, function: Callable[[], None], rank: float, arrival: int,
-        woken_in_vain: int,
-    ) -> None:  # fmt: skip
-        self._time_slice = time_slice
-        self.function = function
-        self.rank = rank
-        self.arrival = arrival
-        self.woken_in_vain = woken_in_vain
-        self._is_woken = False
-
-    def done(self) -> bool:
-        """Return whether its turn has come."""
-        return self._is_woken
-
-    def set_result(self, _: None) -> None:
-        """Let its turn come."""
-        self._is_woken = True
-        asyncio.get_running_loop().call_soon(self._time_slice._call, self)  # noqa: SLF001  # its own module
+    def _wake(self, entries: list[Entry]) -> None:
+        """Let the turns of entries come in the next turn of the event loop, in this order."""
+        loop = asyncio.get_running_loop()
+        calls: list[Entry] = []
+        for entry in entries:
+            turn = entry[3]
+            if isinstance(turn, asyncio.Future):
+                turn.set_result(None)
+                calls = []
+                continue
+            if not calls:  # calls with no session in between are one callback of the event loop
+                loop.call_soon(self._call, calls)
+            calls.append(entry)

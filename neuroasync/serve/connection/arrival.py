@@ -6,10 +6,9 @@ from typing import Final
 
 from neuroasync.core.engine.decision import reported_fields
 from neuroasync.errors import NeuroasyncError
-from neuroasync.messages import format_reported, parse_events
+from neuroasync.messages import format_reported, parse_sample
 from neuroasync.runtime.cpu_time.cpu_account import CpuAccount
 from neuroasync.runtime.cpu_time.time_slice import TimeSlice
-from neuroasync.serve.connection.incoming_sample import chunk_cost
 from neuroasync.serve.connection.rate_limit import TokenBucket
 from neuroasync.serve.connection.sample_inbox import SampleInbox
 from neuroasync.serve.connection.websocket import Socket
@@ -42,12 +41,16 @@ class ArrivalDecider:
         account: What this connection has spent on reading and on decisions made here. It determines
             when the turn of a held message comes.
         metrics: Counters of the server.
-        on_decided: Called after each sample that was decided.
+        on_decided: Called after a sample was decided, if :attr:`reports_next` is true.
+
+    Attributes:
+        reports_next: Whether to call ``on_decided`` after the next decision.
     """
 
     __slots__ = (
-        "_account", "_bucket", "_held", "_inbox", "_is_waiting", "_metrics", "_on_decided",
-        "_read_slice", "_released_s", "_run_slice", "_session", "_skipped", "_socket", "_to_skip",
+        "_account", "_bucket", "_held", "_inbox", "_is_waiting", "_max_bytes", "_metrics",
+        "_next_number", "_on_decided", "_read_slice", "_released_s", "_run_slice", "_session",
+        "_skipped", "_socket", "_to_skip", "reports_next",
     )  # fmt: skip
 
     def __init__(
@@ -65,12 +68,16 @@ class ArrivalDecider:
         self._session = session
         self._inbox = inbox
         self._bucket = bucket
+        # Each event takes at least two bytes, so that the inbox would not refuse a smaller message.
+        self._max_bytes = min(_MAX_BYTES, 2 * inbox.max_events)
         self._read_slice = read_slice
         self._account = account
         self._run_slice = TimeSlice.of_running_loop()
         self._metrics = metrics
         self._on_decided = on_decided
+        self.reports_next = False
         self._to_skip = self._skipped = 0
+        self._next_number = -1
         self._held: tuple[str | bytes, float] | None = None  # a message and its time of arrival
         self._released_s: float | None = None  # the time of arrival of a message that was held
         self._is_waiting = False
@@ -96,11 +103,11 @@ class ArrivalDecider:
         if self._to_skip:
             self._to_skip -= 1
             return False
-        if not (self._inbox.is_idle and len(data) <= _MAX_BYTES and self._bucket.has_token):
+        if not (self._inbox.is_idle and len(data) <= self._max_bytes and self._bucket.has_token):
             return False
         arrived_s = time.perf_counter()
         if not self._run_slice.must_wait():
-            return self._decide(data, arrived_s)
+            return self._decide(data, arrived_s, arrived_s)
         self._held = data, arrived_s
         if not self._is_waiting:
             self._is_waiting = True
@@ -118,16 +125,22 @@ class ArrivalDecider:
         self._is_waiting = False
         if self._held is None:
             return
-        if self._inbox.is_idle and self._socket.can_write and self._decide(*self._held):
+        if self._inbox.is_idle and self._decide(*self._held, time.perf_counter()):
             self._held = None
         else:
             self.release()
 
-    def _decide(self, data: str | bytes, arrived_s: float) -> bool:
-        """Decide the sample of a message and answer it; return whether that was possible."""
-        if self._read_slice.is_contended:  # the reader waits for its turn behind the others
+    def _decide(self, data: str | bytes, arrived_s: float, began_s: float) -> bool:
+        """Decide the sample of a message and answer it; return whether that was possible.
+
+        Args:
+            data: The message.
+            arrived_s: Its time of arrival.
+            began_s: The time now.
+        """
+        # If other connections wait to read, this one waits behind them.
+        if self._read_slice.is_contended or not self._socket.can_write:
             return False
-        began_s = time.perf_counter()
         is_answered = self._answer(data, arrived_s)
         self._account.charge(time.perf_counter() - began_s)
         if is_answered:
@@ -140,14 +153,12 @@ class ArrivalDecider:
         session, inbox = self._session, self._inbox
         number = inbox.samples_sent
         try:
-            message = parse_events(data, _MAX_BYTES)
-            events = message.events
-            if not message.end or message.provisional:
+            events = parse_sample(data, _MAX_BYTES)
+            if events is None:
                 return False
-            if chunk_cost(data, len(events)) > inbox.max_events:
-                return False  # the inbox refuses it
             # Dropped and refused samples keep their numbers, so that later ones get their seeds.
-            if lost := number - session.sample:
+            # After a decision made here, the number of the session is the next one.
+            if number != self._next_number and (lost := number - session.sample):
                 session.skip(lost)
             decision = session.decide_nowait(events)
         except NeuroasyncError:
@@ -157,9 +168,12 @@ class ArrivalDecider:
         latency_s = time.perf_counter() - arrived_s
         self._bucket.take()
         inbox.use_number()
+        self._next_number = number + 1
         reported = reported_fields(decision)
         self._metrics.count_answered(len(events), reported.spikes, latency_s)
         binary = not isinstance(data, str)
         self._socket.write(format_reported(reported, number, 1e3 * latency_s, binary=binary))
-        self._on_decided()
+        if self.reports_next:
+            self.reports_next = False
+            self._on_decided()
         return True

@@ -31,8 +31,10 @@ class TokenBucket:
     def take(self) -> float:
         """Take a token and return how long to wait until it is available, in seconds."""
         now_s = self._clock()
-        added = (now_s - self._last_s) * self._tokens_per_s
+        tokens = self._tokens + (now_s - self._last_s) * self._tokens_per_s
+        if tokens > self._capacity:
+            tokens = self._capacity
         # The balance may become negative: the delay then includes the tokens that are owed.
-        self._tokens = min(self._capacity, self._tokens + added) - 1
+        self._tokens = tokens = tokens - 1
         self._last_s = now_s
-        return max(0.0, -self._tokens / self._tokens_per_s)
+        return 0.0 if tokens >= 0 else -tokens / self._tokens_per_s

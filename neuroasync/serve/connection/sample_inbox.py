@@ -95,8 +95,7 @@ class SampleInbox:
     @property
     def is_idle(self) -> bool:
         """Whether no sample has begun and the worker waits for one."""
-        is_empty = self._current is None and not len(self._queue)
-        return is_empty and self._queue.is_awaited and not self._queue.is_closed
+        return self._current is None and self._queue.is_starved
 
     def use_number(self) -> None:
         """Use the next number for a sample that was answered without the worker, which is idle.

@@ -21,8 +21,7 @@ class Receiver(Protocol):
     def take(self, data: str | bytes) -> bool:
         """Take a message, or return False to leave it to the app.
 
-        It is called only while the app waits for a message and :attr:`RawConnection.can_write` is
-        true.
+        It is called only while the app waits for a message.
         """
 
     def release(self) -> None:

@@ -21,6 +21,27 @@ class MessageQueue(asyncio.Queue[Any]):
     def __init__(self) -> None:
         super().__init__()
         self.receiver: Receiver | None = None
+        self._is_awaited = False
+
+    async def get(self) -> Any:
+        """Wait for the next message and return it. Cancellation: safe; no message is taken."""
+        self._is_awaited = True
+        try:
+            return await super().get()
+        finally:
+            self._is_awaited = False
+
+    def offer(self, data: str | bytes) -> bool:
+        """Offer a message to the receiver, if the app waits; return whether it was taken."""
+        receiver = self.receiver
+        if receiver is None or not self._is_awaited or not self.empty():
+            return False
+        return receiver.take(data)
+
+    def put_message(self, data: str | bytes) -> None:
+        """Put a message into the queue, in the form in which an app receives it."""
+        field = "text" if isinstance(data, str) else "bytes"
+        self.put_nowait({"type": "websocket.receive", field: data})
 
     def put_nowait(self, item: Any) -> None:
         """Put a message into the queue, behind the one that the receiver holds."""

@@ -50,7 +50,6 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         self._unread = bytearray()
         self._needed = self._bytes_ahead = self._fragment_bytes = 0
         self._was_heard = self._is_fragmented = self._is_pong_unread = self._is_yielding = False
-        self._is_awaited = False
         self.queue = self._messages = MessageQueue()
         self._abort_timer: asyncio.TimerHandle | None = None
         self._table: ConnectionTable | None = None
@@ -87,10 +86,10 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
 
     def write(self, data: str | bytes) -> None:
         """Send a message, which requires :attr:`can_write`."""
-        kind, payload = (
-            (frames.TEXT, data.encode()) if isinstance(data, str) else (frames.BINARY, data)
-        )
-        self.transport.write(frames.make_frame(kind, payload))
+        if isinstance(data, str):
+            self.transport.write(frames.make_frame(frames.TEXT, data.encode()))
+        else:
+            self.transport.write(frames.make_frame(frames.BINARY, data))
 
     def set_receiver(self, receiver: Receiver | None) -> None:
         """Offer messages to a receiver first, or no longer."""
@@ -98,8 +97,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
 
     def deliver(self, data: str | bytes) -> None:
         """Queue a message for the app."""
-        field = "text" if isinstance(data, str) else "bytes"
-        self.queue.put_nowait(cast(Any, {"type": "websocket.receive", field: data}))
+        self._messages.put_message(data)
 
     @property
     def can_write(self) -> bool:
@@ -154,9 +152,11 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             self._uses_library |= self.handshake_initiated
             super().data_received(data)
             return
-        self._unread += data
-        if self._uses_library or len(self._unread) >= self._needed:
-            self._parse()
+        if not self._unread and not self._uses_library:
+            self._parse(data)  # the usual case, without a copy
+        else:
+            self._unread += data
+            self._parse_unread()
         if len(self._unread) >= _MIN_HELD_BYTES and not self.read_paused:
             self._hold(len(self._unread))
             self._yield_turn()
@@ -197,11 +197,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         if self.queue.empty():
             self._bytes_ahead = 0
             self._read_on()
-        self._is_awaited = True
-        try:
-            return await self.queue.get()
-        finally:
-            self._is_awaited = False
+        return await self._messages.get()
 
     async def send(self, message: Any) -> None:
         """Send a message of the app. Cancellation: safe; it was sent completely or not at all."""
@@ -220,17 +216,22 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         else:
             await super().send(message)
 
-    def _parse(self) -> None:
-        """Parse received frames that are complete, as long as the app is not too far behind."""
+    def _parse_unread(self) -> None:
+        """Parse what has arrived and was not parsed, if it has a whole frame."""
         if self._uses_library:
             self._parse_by_library()
-            return
-        data, at, others = bytes(self._unread), 0, 0
-        self._unread.clear()
+        elif len(self._unread) >= self._needed:
+            data = bytes(self._unread)
+            self._unread.clear()
+            if self._slot is not None and self._slot.held:
+                self._hold(0)
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        """Parse frames that are complete, as long as the app is not too far behind."""
+        at, others, size = 0, 0, len(data)
         self._needed = 0
-        if self._slot is not None and self._slot.held:
-            self._hold(0)
-        while at < len(data) and not self._is_ahead():
+        while at < size and not (at and self._is_ahead()):  # if it was, nothing would be read
             span = frames.find_payload(data, at, self.config.ws_max_size)
             if span is None:
                 self._uses_library = True
@@ -238,7 +239,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
                 self._parse_by_library()
                 return
             payload, end = span
-            if end > len(data):
+            if end > size:
                 self._needed = end - at
                 break
             if not self._deliver(data, at, payload, end):
@@ -249,10 +250,12 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             if self.close_sent or self.transport.is_closing():
                 return
             at = end
-            if others == _MAX_FRAMES_PER_TURN and at < len(data):
+            if others == _MAX_FRAMES_PER_TURN and at < size:
                 self._yield_turn()
-        self._unread += data[at:]
-        if self._is_ahead():
+        if at < size:
+            self._unread += data[at:]
+        # If the receiver has taken the only message, nothing has changed.
+        if (others or self._bytes_ahead or at < size) and self._is_ahead():
             self._pause_reading()
 
     def _parse_by_library(self) -> None:
@@ -281,8 +284,8 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
 
     def _read_on(self) -> None:
         """Parse what has arrived, then read on."""
-        if self._unread and len(self._unread) >= self._needed and not self._is_ahead():
-            self._parse()
+        if self._unread and not self._is_ahead():
+            self._parse_unread()
         self._resume_reading()
 
     def _deliver(self, data: bytes, at: int, payload: int, end: int) -> bool:
@@ -304,8 +307,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             self.conn.send_close(1007)
             self.handle_parser_exception()
             return True
-        receiver = self._messages.receiver if self._is_awaited and self.queue.empty() else None
-        if receiver is None or not (self.can_write and receiver.take(content)):
+        if not self._messages.offer(content):
             self._bytes_ahead += end - at
             self.deliver(content)
         return True

@@ -36,8 +36,8 @@ def find_payload(data: bytes, at: int, max_bytes: int) -> tuple[int, int] | None
         return at, at + 2
     # The header of a short masked frame has two bytes and a mask of four.
     length, payload = data[at + 1] & 0x7F, at + 6
-    is_masked = data[at + 1] & 0x80
-    if not is_masked or data[at] not in _KINDS or (data[at] in _CONTROL and length > 125):
+    kind, is_masked = data[at], data[at + 1] & 0x80
+    if not is_masked or kind not in _KINDS or (length > 125 and kind in _CONTROL):
         return None
     if length >= 126:
         size = 2 if length == 126 else 8

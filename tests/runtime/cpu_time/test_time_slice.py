@@ -255,11 +255,10 @@ async def test_queues_do_not_grow_with_the_number_of_turns(clock, no_leaks):
             await t.wait_turn(account)
             clock.now += time_slice.SLICE_S
             account.charge(use_s)
-            assert len(t._by_use) + len(t._by_arrival) < 200
+            assert len(t._queue) < 200
 
     await asyncio.gather(*(busy(0.001 * k) for k in range(10)))
-    assert not t._by_use
-    assert not t._by_arrival
+    assert not len(t._queue)
 
 
 async def test_other_tasks_run_between_two_time_slices(clock, no_leaks):

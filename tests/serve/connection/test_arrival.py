@@ -147,6 +147,22 @@ async def test_sample_after_many_refused_ones_keeps_its_number(
     app.state.counts.check_at_rest()
 
 
+async def test_decision_on_arrival_restarts_the_count_of_malformed_messages(
+    make_app, trains, nowait_decisions, no_leaks
+):
+    app = make_app(max_malformed_in_a_row=2)
+    async with connect(app) as socket:
+        for train in trains[:3]:
+            await settle()
+            socket.send("x" * 20_000)  # too long for an attempt on arrival
+            assert "error" in await socket.receive()
+            await settle()
+            socket.send_sample(train)
+            assert "votes" in await socket.receive()
+    assert len(nowait_decisions) == 3
+    app.state.counts.check_at_rest()
+
+
 async def test_draining_server_decides_nothing_on_arrival(
     make_app, trains, nowait_decisions, no_leaks
 ):
