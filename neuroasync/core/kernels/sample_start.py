@@ -1,5 +1,7 @@
 """The start of a sample: from rest, or from the state of the previous sample."""
 
+from typing import Final
+
 from neuroasync.core.kernels.array_views import (
     control_of,
     in_flight_of,
@@ -8,7 +10,8 @@ from neuroasync.core.kernels.array_views import (
     spikes_of,
     votes_of,
 )
-from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.intrinsics import prefetch
+from neuroasync.core.kernels.jit import kernel, uncounted
 from neuroasync.core.kernels.layout import (
     GROUP_UNIT,
     Context,
@@ -20,6 +23,11 @@ from neuroasync.core.kernels.neurons.views import readout_of
 
 __all__ = ["begin", "carry_over"]
 
+_MAX_PREFETCHED: Final = 2**14
+"""Size in bytes up to which the state of a session is prefetched."""
+_LINE: Final = 64
+"""Size of a cache line in bytes."""
+
 
 @kernel
 def begin(c, seed):
@@ -28,6 +36,7 @@ def begin(c, seed):
     Potentials are not cleared here. A block of neurons whose clock is older than the sample is
     cleared when it is next reached.
     """
+    _prefetch_state(c)
     control = control_of(c)
     votes_of(c)[:] = 0
     spikes_of(c)[:] = 0
@@ -53,6 +62,17 @@ def begin(c, seed):
             multiplicity_of(c)[
                 populations[p, Populations.START] : populations[p, Populations.STOP]
             ] = 0
+
+
+@uncounted
+def _prefetch_state(c):
+    """Prefetch the state of a small session, which others may have displaced from the cache.
+
+    All of it arrives in the time of a few accesses. The kernels would read it piece by piece.
+    """
+    size = c[Context.CLOCKS_AT] + 8 * c[Context.BLOCKS]
+    for at in range(0, min(size, _MAX_PREFETCHED), _LINE):
+        prefetch(c[Context.SESSION] + at)
 
 
 @kernel
