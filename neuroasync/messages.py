@@ -62,9 +62,8 @@ __all__ = [
 
 
 _INT64: Final = np.dtype(np.int64)  # NumPy takes longer to find it by the class
-_PACKER: Final = msgpack.Packer()  # making one for each message takes longer than packing
 _FEW: Final = 2048
-"""Number of events up to which they are copied in the way that is fastest for few events."""
+"""Maximum number of events that are converted by way of ``bytes``, which is faster for few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +136,15 @@ def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -
         MessageError: the message is too large, damaged, or breaks the rules of the format.
         ImportError: msgspec is not installed; it comes with the extras ``serve`` and ``websocket``.
     """
+    if len(data) <= max_bytes and type(data) is bytes and (usual := _usual_events(data)):
+        return EventMessage(*usual)
+    return _parse_any(data, max_bytes)
+
+
+def _parse_any(data: str | bytes, max_bytes: int) -> EventMessage:
+    """Do what :func:`parse_events` does, for messages of all forms."""
     if len(data) > max_bytes:
         raise MessageError(f"the message has {len(data)} bytes, the limit is {max_bytes}")
-    if type(data) is bytes and (usual := _usual_events(data)) is not None:
-        return EventMessage(*usual)
     decoders = _decoders()
     try:
         fields = decoders.from_json(data) if isinstance(data, str) else decoders.from_msgpack(data)
@@ -163,23 +167,30 @@ def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -
 def parse_sample(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -> SpikeTrain | None:
     """Return the events of a message that is a whole sample, without provisional decisions.
 
-    It is faster than :func:`parse_events`, has the same arguments and raises the same errors.
+    It is faster than :func:`parse_events`.
+
+    Args:
+        data: the message.
+        max_bytes: maximum size of the message in bytes.
 
     Returns:
         The events; None for a message that is only a part of a sample, or that requests provisional
         decisions.
+
+    Raises:
+        MessageError: the message is malformed or too large.
     """
-    if type(data) is bytes and len(data) <= max_bytes and (usual := _usual_events(data)):
+    if len(data) <= max_bytes and type(data) is bytes and (usual := _usual_events(data)):
         events, is_end = usual
         return events if is_end else None
-    message = parse_events(data, max_bytes)
+    message = _parse_any(data, max_bytes)
     return message.events if message.end and not message.provisional else None
 
 
 def _usual_events(data: bytes) -> tuple[SpikeTrain, bool] | None:
     """Return the events of a message and whether they are the last ones.
 
-    None if the message is not valid, or has not the form that a kernel reads.
+    None if the message is not valid, or does not have the form that a kernel reads.
     """
     numbers = np.empty(len(data), _INT64)  # each number takes at least a byte
     n, max_index, is_end = read_events(np.frombuffer(data, np.uint8), numbers)
@@ -259,7 +270,7 @@ def format_reported(
 
 def _pack(fields: dict[str, object], binary: bool) -> str | bytes:
     if binary:
-        packed: bytes = _PACKER.pack(fields)
+        packed: bytes = msgpack.packb(fields)
         return packed
     return json.dumps(fields, separators=(",", ":"))
 

@@ -311,7 +311,8 @@ class Network:
         Args:
             seed: seed of the session. Defaults to the network's seed.
             recorder: records every spike.
-            max_cpu_s: maximum CPU time of the passes of one sample, s. None means no limit.
+            max_cpu_s: maximum CPU time of the passes of one sample, s. None means no limit. Runs
+                of up to 1 ms count with their wall time.
             **options: options that differ from the network's; see :class:`RunOptions`.
 
         Raises:

@@ -232,6 +232,8 @@ class SampleRunner:
         buffer, length_us = self._buffer, self.bundle.duration_us
         if buffer.last_us >= 0 or self.simulator.passes or are_many(events):
             return None  # the current sample has begun, or the check takes long
+        if self._scheduler.must_wait():
+            return None
         decision = None
         try:
             train = buffer.checked(events)

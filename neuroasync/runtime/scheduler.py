@@ -25,7 +25,7 @@ _LEAST_WORK: Final = 2**16
 a small network, or 0.1 ms. The estimate of the speed is that of the compiled engine."""
 
 _SHORT_S: Final = 1e-3
-"""Wall time of the first call of a sample up to which it is charged as CPU time, s. Reading the CPU
+"""Wall time of the first call of a run up to which it is charged as CPU time, s. Reading the CPU
 time of the thread before and after each call would take a tenth of a short one. During a longer
 call, other processes may have run. It is then charged at most what the thread has used since the
 time slice was opened."""

@@ -344,6 +344,10 @@ async def test_decision_that_must_wait_leaves_the_session_as_it_was(monkeypatch,
             patch.setattr(TimeSlice, "must_wait", lambda _: False)
             patch.setattr(TimeSlice, "work", lambda _: 1)
             assert session.decide_nowait(SAMPLES[0]) is None
+        with monkeypatch.context() as patch:
+            patch.setattr(TimeSlice, "must_wait", lambda _: True)
+            assert session.decide_nowait(SAMPLES[0]) is None
+            assert session.decide_nowait(na.SpikeTrain([], [])) is None  # although it has no pass
         assert session.counts == na.Counts()
         assert session.sample == 0
         assert await session.decide(SAMPLES[0]) == expected

@@ -17,6 +17,8 @@ from neuroasync.core.engine.packed_neurons import (
 from neuroasync.core.kernels.layout import (
     BLOCK,
     OWNER_BLOCK,
+    ROWS_AHEAD,
+    SLOTS_AHEAD,
     ConnectionKind,
     Connections,
     Context,
@@ -132,7 +134,9 @@ class PackedNetwork:
         context[Context.POPULATION_COUNT] = len(model.populations)
         context[Context.CONNECTION_COUNT] = len(model.connections)
         context[Context.IS_SEPARABLE] = _is_separable(model)
-        context[Context.PREFETCHES] = model.size >= _FAR_FROM
+        if model.size >= _FAR_FROM:
+            most = max(len(leaving) for leaving in _leaving(model))
+            context[Context.PREFETCHES] = min(SLOTS_AHEAD, max(1, ROWS_AHEAD // most))
         context[Context.CLASSES], context[Context.INPUTS] = output.size, model.input_size
         return context
 

@@ -56,7 +56,7 @@ class InputBuffer:
         self._sorts = sorts
         self._keeps = keeps
         self._max_passes = max_passes
-        # Times from which a sample would have too many passes.
+        # Time, µs, from which on a sample has too many passes.
         self._too_late_us = self._timestep_us * max_passes if self._timestep_us else math.inf
         self.begin()
 

@@ -25,6 +25,7 @@ from neuroasync.core.kernels.layout import (
     GROUP_UNIT,
     MIXED,
     REFRACTORY_BIT,
+    SLOTS_AHEAD,
     Context,
     Control,
     DeliveryLog,
@@ -74,7 +75,7 @@ def enqueue_fired(c, p):
         control[Control.PENDING] += n
     else:
         _enqueue_one_by_one(c, fired)
-    if c[Context.PREFETCHES] and control[Control.PENDING] <= MAX_PREFETCHED:
+    if c[Context.PREFETCHES] == SLOTS_AHEAD and control[Control.PENDING] <= MAX_PREFETCHED:
         prefetch_rows(c, fired, 0, n)  # they are delivered later, so this memory has time to arrive
     count_spikes(c, p, fired)
 

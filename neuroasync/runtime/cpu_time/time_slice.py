@@ -216,7 +216,7 @@ class TimeSlice:
                 self._is_in_call = False
 
     def _keep_places(self, entries: list[Entry]) -> None:
-        """Let entries that were woken in vain wait before those that came after them."""
+        """Let entries that were woken in vain wait again, before all others."""
         self._unserved += entries
         if not self._is_open:
             self._open()

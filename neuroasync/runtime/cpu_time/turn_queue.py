@@ -55,7 +55,10 @@ class TurnQueue:
         return entry
 
     def put_back(self, entries: list[Entry]) -> None:
-        """Let entries that were taken wait again, before those that came after them."""
+        """Let entries that were taken wait again.
+
+        By arrival, they come before all others, in the order in which they were taken.
+        """
         self._by_arrival.extendleft(reversed(entries))
         for entry in entries:
             entry[2] += 1
@@ -77,7 +80,7 @@ class TurnQueue:
         taken: list[Entry] = []
         while len(taken) < max_taken and by_use and by_arrival:
             entry = heapq.heappop(by_use) if takes_least_used else by_arrival.popleft()
-            if entry[3] is None or not _is_waiting(entry):
+            if not _is_waiting(entry):
                 continue
             taken.append(entry.copy())
             entry[3] = None

@@ -41,16 +41,27 @@ class ArrivalDecider:
         account: What this connection has spent on reading and on decisions made here. It determines
             when the turn of a held message comes.
         metrics: Counters of the server.
-        on_decided: Called after a sample was decided, if :attr:`reports_next` is true.
-
-    Attributes:
-        reports_next: Whether to call ``on_decided`` after the next decision.
+        on_decided: Called after the first decision that follows :meth:`report_next`.
     """
 
     __slots__ = (
-        "_account", "_bucket", "_held", "_inbox", "_is_waiting", "_max_bytes", "_metrics",
-        "_next_number", "_on_decided", "_read_slice", "_released_s", "_run_slice", "_session",
-        "_skipped", "_socket", "_to_skip", "reports_next",
+        "_account",
+        "_bucket",
+        "_held",
+        "_inbox",
+        "_is_waiting",
+        "_max_bytes",
+        "_metrics",
+        "_next_number",
+        "_on_decided",
+        "_read_slice",
+        "_released_s",
+        "_reports_next",
+        "_run_slice",
+        "_session",
+        "_skipped",
+        "_socket",
+        "_to_skip",
     )  # fmt: skip
 
     def __init__(
@@ -75,7 +86,7 @@ class ArrivalDecider:
         self._run_slice = TimeSlice.of_running_loop()
         self._metrics = metrics
         self._on_decided = on_decided
-        self.reports_next = False
+        self._reports_next = False
         self._to_skip = self._skipped = 0
         self._next_number = -1
         self._held: tuple[str | bytes, float] | None = None  # a message and its time of arrival
@@ -86,6 +97,10 @@ class ArrivalDecider:
     def has_released(self) -> bool:
         """Whether the reader has yet to take a message that was held."""
         return self._released_s is not None
+
+    def report_next(self) -> None:
+        """Report the next decision, because a malformed message preceded it."""
+        self._reports_next = True
 
     def arrival_s(self) -> float:
         """Return when the message arrived that the reader has just received, in seconds."""
@@ -173,7 +188,7 @@ class ArrivalDecider:
         self._metrics.count_answered(len(events), reported.spikes, latency_s)
         binary = not isinstance(data, str)
         self._socket.write(format_reported(reported, number, 1e3 * latency_s, binary=binary))
-        if self.reports_next:
-            self.reports_next = False
+        if self._reports_next:
+            self._reports_next = False
             self._on_decided()
         return True

@@ -311,7 +311,7 @@ class ClientConnection:
     def _count_malformed(self, in_a_row: int) -> None:
         """Count a malformed message. After too many in a row, stop reading."""
         self._metrics.add("messages_malformed")
-        self._arrivals.reports_next = True
+        self._arrivals.report_next()
         if in_a_row >= self._limits.max_malformed_in_a_row and self._close_frame is None:
             self._record_closing("malformed")
             message = f"{in_a_row} malformed messages in a row"

@@ -229,9 +229,9 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
 
     def _parse(self, data: bytes) -> None:
         """Parse frames that are complete, as long as the app is not too far behind."""
-        at, others, size = 0, 0, len(data)
-        self._needed = 0
-        while at < size and not (at and self._is_ahead()):  # if it was, nothing would be read
+        at, others, size, self._needed = 0, 0, len(data), 0
+        # The first frame needs no check: reading is paused while the app is behind.
+        while at < size and not (at and self._is_ahead()):
             span = frames.find_payload(data, at, self.config.ws_max_size)
             if span is None:
                 self._uses_library = True

@@ -56,6 +56,21 @@ def test_plain_neurons_take_only_their_thresholds():
     assert size < 40_000 + 20_000
 
 
+@pytest.mark.parametrize(
+    ("neurons", "connections", "slots"),
+    [(2**15, 1, 0), (2**16, 1, 16), (2**16, 8, 16), (2**16, 9, 14), (2**16, 200, 1)],
+)
+def test_kernels_prefetch_a_bounded_number_of_rows_together(neurons, connections, slots):
+    one = np.ones(1, np.float32)
+    links = tuple(
+        Sparse(INPUT, f"p{k}", np.array([0, 1]), np.array([0]), one) for k in range(connections)
+    )
+    rest = neurons - connections + 1
+    populations = tuple(Population(f"p{k}", (1 if k else rest,)) for k in range(connections))
+    packed = PackedNetwork(Model(1000, (1,), populations, links, "p0"))
+    assert packed.context[Context.PREFETCHES] == slots
+
+
 def test_offsets_lead_to_the_memory_of_the_model():
     model = sparse_model()
     (c,), packed = model.connections, PackedNetwork(model)

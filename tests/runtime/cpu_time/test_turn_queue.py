@@ -32,7 +32,7 @@ def test_every_other_call_begins_with_the_longest_wait():
     assert names(queue.take(2)) == "cb"
 
 
-def test_turns_that_are_put_back_keep_their_places():
+def test_turns_that_are_put_back_come_first_in_the_order_in_which_they_were_taken():
     queue = queue_of(a=2.0, b=1.0, c=3.0)
     taken = queue.take(2)
     assert names(taken) == "ba"
@@ -42,11 +42,16 @@ def test_turns_that_are_put_back_keep_their_places():
     assert names(queue.take(4)) == "bacd"
 
 
-def test_turns_of_equal_use_are_taken_in_the_order_of_their_arrival():
+def test_turns_that_are_put_back_again_and_again_are_not_lost():
     queue = queue_of(a=1.0, b=1.0, c=1.0)
     for _ in range(3):
         queue.put_back(queue.take(2))
     assert sorted(names(queue.take(3))) == ["a", "b", "c"]
+    assert queue.waiting == 0
+
+
+def test_turns_of_equal_use_are_taken_in_the_order_of_their_arrival():
+    assert names(queue_of(a=1.0, b=1.0, c=1.0).take(3)) == "abc"
 
 
 async def test_cancelled_session_has_no_turn():

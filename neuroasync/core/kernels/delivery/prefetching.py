@@ -23,7 +23,8 @@ __all__ = [
 ]
 
 MAX_PREFETCHED: Final = 1024
-"""Pending spikes whose rows are prefetched when they fire. More would evict each other."""
+"""Maximum number of pending spikes whose rows are prefetched when they fire. More would evict each
+other."""
 TARGETS_AHEAD: Final = 32
 """Targets of a row that are prefetched ahead of the delivery to them."""
 _LINE: Final = 16
@@ -52,11 +53,12 @@ def prefetch_rows(c, origins, s, e):
                 place = c[Context.LINKS] + 4 * (row[Connections.INDPTR] + source)
                 if round_ == 0:
                     prefetch(place)
+                    prefetch(place + 4)  # may be in the next cache line
                     continue
                 pointers = i32_at(place, 2)
                 first, last = np.int64(pointers[0]), np.int64(pointers[1]) - 1
                 last = min(last, first + TARGETS_AHEAD - 1)
-                for k in (first, last):  # they share a cache line or are in adjacent ones
+                for k in (first, min(first + _LINE, last), last):  # up to three cache lines
                     prefetch(c[Context.LINKS] + 4 * (row[Connections.INDICES] + k))
                     prefetch(c[Context.WEIGHTS] + 4 * (row[Connections.WEIGHT] + k))
 
@@ -148,5 +150,6 @@ def prefetch_for_integration(places, target):
 
 @inlined_uncounted
 def _prefetch_neuron(places, target):
+    """Prefetch all state of a neuron that its delivery and integration will read."""
     prefetch_for_delivery(places, target)
     prefetch_for_integration(places, target)

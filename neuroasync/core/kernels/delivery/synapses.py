@@ -50,6 +50,7 @@ from neuroasync.core.kernels.layout import (
     FULL,
     MIXED,
     REFRACTORY_BIT,
+    SLOTS_AHEAD,
     SUPRATHRESHOLD_BIT,
     ConnectionKind,
     Connections,
@@ -64,8 +65,6 @@ from neuroasync.core.kernels.layout import (
 
 __all__ = ["deliver", "mark_target", "takes_part"]
 
-_AHEAD: Final = 16
-"""Slots whose targets are prefetched together. More would evict each other from the cache."""
 _MAX_SORTED: Final = 64
 """Maximum number of slots that are put in the order of their populations."""
 _TARGET_COST: Final = 4
@@ -94,13 +93,14 @@ def deliver(c, limit):
         origins = _by_owner(c, n)
     has_turns = settings_of(c)[Settings.POLICY] == PolicyCode.LAYER_SYNC
     reached = StepCounts.WAITING if has_turns else StepCounts.REACHED
-    prefetched = s if c[Context.PREFETCHES] else n
+    ahead = c[Context.PREFETCHES]
+    prefetched = s if ahead else n
     # Rows that were not prefetched when their neurons fired, or too long ago.
     prefetches_rows = has_turns or common == FULL or common == c[Context.POPULATION_COUNT]
-    prefetches_rows |= control[Control.PENDING] > MAX_PREFETCHED
+    prefetches_rows |= control[Control.PENDING] > MAX_PREFETCHED or ahead < SLOTS_AHEAD
     while s < n:
         if s >= prefetched:
-            prefetched = min(n, s + _AHEAD)
+            prefetched = min(n, s + ahead)
             if prefetches_rows:
                 prefetch_rows(c, origins, s, prefetched)
             prefetch_targets(c, origins, s, prefetched)

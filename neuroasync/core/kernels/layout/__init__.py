@@ -98,6 +98,8 @@ from neuroasync.core.kernels.layout.context import Context
 from neuroasync.core.kernels.layout.network import (
     BLOCK,
     OWNER_BLOCK,
+    ROWS_AHEAD,
+    SLOTS_AHEAD,
     Connections,
     Dynamics,
     Populations,
@@ -138,6 +140,8 @@ __all__ = [
     "MIXED",
     "OWNER_BLOCK",
     "REFRACTORY_BIT",
+    "ROWS_AHEAD",
+    "SLOTS_AHEAD",
     "SUPRATHRESHOLD_BIT",
     "ConnectionKind",
     "Connections",

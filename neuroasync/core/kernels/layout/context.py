@@ -95,7 +95,8 @@ class _Context(NamedTuple):
     """Number of input events available."""
 
     PREFETCHES: int = 57
-    """1 if the state of the network exceeds a core's own cache, so that deliveries prefetch."""
+    """Number of slots whose targets are prefetched together; 0 if the state of the network fits
+    into a core's own cache."""
     INPUT_RANKS: int = 58
 
     # Training under layer-sync.

@@ -8,6 +8,13 @@ BLOCK: Final = 16
 OWNER_BLOCK: Final = 64
 """Neurons that share an entry of ``owners``."""
 
+SLOTS_AHEAD: Final = 16
+"""Maximum number of slots whose targets are prefetched together. More would evict each other."""
+
+ROWS_AHEAD: Final = 8 * SLOTS_AHEAD
+"""Maximum number of rows that are prefetched together, unless a single slot has more. It bounds the
+time without a check of the work budget."""
+
 
 class _Populations(NamedTuple):
     """Columns of ``populations``, i64[P + 1, 26]: a row per population, the input last."""
@@ -64,7 +71,8 @@ class _Populations(NamedTuple):
     IS_SPECIAL: int = 24
     """1 if a spike does more than the two resets of plain neurons."""
     DECAYS_IN_LANES: int = 25
-    """1 if the potentials of a block decay together and nothing else of it does."""
+    """1 if one constant factor decays the potentials of all neurons, and they have no variables of
+    ``ExtraState``. This requires a timestep."""
 
 
 Populations: Final = _Populations()

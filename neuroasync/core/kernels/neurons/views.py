@@ -50,7 +50,7 @@ def threshold_at(c, row, neuron):
 
     Args:
         c: the context.
-        row: i64[25], the row of its population.
+        row: i64[26], the row of its population.
         neuron: network-wide index.
     """
     threshold = thresholds_of(c)[neuron]
