@@ -123,7 +123,7 @@ class InputBuffer:
             LimitError: too many events wait for one pass.
             PassLimitError: the sample would need too many passes.
         """
-        train = events if isinstance(events, SpikeTrain) else as_train(events)
+        train = as_train(events)
         if train.max_index >= self._inputs:
             train.check_indices(self._inputs)
         has_events = train.t_us.size > 0

@@ -17,7 +17,7 @@ from typing import ClassVar, Final
 from weakref import WeakKeyDictionary
 
 from neuroasync.runtime.cpu_time.cpu_account import CpuAccount
-from neuroasync.runtime.cpu_time.turn_queue import Entry, TurnQueue
+from neuroasync.runtime.cpu_time.turn_queue import WAITER, Entry, TurnQueue
 
 __all__ = ["TimeSlice"]
 
@@ -186,7 +186,7 @@ class TimeSlice:
                 return
             # Earlier sessions have used up the slice, so this one keeps its place.
             turn = loop.create_future()
-            entry = [*entry[:3], turn]
+            entry = [*entry[:WAITER], turn]
             self._keep_places([entry])
 
     def call_in_turn(self, function: Callable[[], None], account: CpuAccount) -> None:
@@ -207,7 +207,7 @@ class TimeSlice:
                 return
             self._is_in_call = True
             try:
-                entry[3]()
+                entry[WAITER]()
             except BaseException:
                 if later := entries[k + 1 :]:  # they are called nevertheless
                     asyncio.get_running_loop().call_soon(self._call, later)
@@ -222,7 +222,7 @@ class TimeSlice:
             self._open()
 
     def _begin_turn(self) -> bool:
-        """Begin the turn of one that was woken; return whether there is still time in the slice."""
+        """Begin the turn of an entry that was woken; return whether the slice still has time."""
         self._woken -= 1
         now = time.perf_counter()
         if not self._served:
@@ -270,7 +270,7 @@ class TimeSlice:
         loop = asyncio.get_running_loop()
         calls: list[Entry] = []
         for entry in entries:
-            turn = entry[3]
+            turn = entry[WAITER]
             if isinstance(turn, asyncio.Future):
                 turn.set_result(None)
                 calls = []

@@ -1,8 +1,8 @@
-"""The queue of what waits for a time slice, in two orders.
+"""The queue of coroutines and functions that wait for a time slice, in two orders.
 
-Turns are taken alternately from the account that has used the least CPU time lately, and from what
-has waited longest. Each entry is in two queues for that. An entry that was taken from one of them
-is obsolete in the other one, where it stays until it is first or the queues are rebuilt.
+Entries are taken alternately by the CPU time that their accounts have used lately, least first, and
+by arrival. Each entry is in one queue for each order. An entry that was taken from one of them is
+obsolete in the other one, where it stays until it is first or the queues are rebuilt.
 """
 
 import asyncio
@@ -12,25 +12,28 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, Final, TypeAlias
 
-__all__ = ["Entry", "Turn", "TurnQueue"]
+__all__ = ["WAITER", "Entry", "TurnQueue", "Waiter"]
 
-Turn: TypeAlias = "asyncio.Future[None] | Callable[[], None]"
-"""What waits: the future of a coroutine, or a function that will be called."""
+Waiter: TypeAlias = "asyncio.Future[None] | Callable[[], None]"
+"""The future that a coroutine awaits, or a function that will be called."""
 
 Entry: TypeAlias = list[Any]
 """The rank of an account (float), the number of the arrival, how often the entry was put back, and
-a turn, or None if the entry is obsolete. A list can be marked as obsolete in both queues, and is
+a waiter, or None if the entry is obsolete. A list can be marked as obsolete in both queues, and is
 compared in C; the first three elements of no two entries are equal."""
+
+WAITER: Final = 3
+"""Position of the waiter in an entry."""
 
 _MIN_OBSOLETE: Final = 64
 """Number of obsolete entries from which the queues are rebuilt without them."""
 
 
 class TurnQueue:
-    """The turns that wait.
+    """The entries that wait for their turn.
 
     Attributes:
-        waiting: number of turns that wait.
+        waiting: number of entries that wait.
     """
 
     __slots__ = ("_arrivals", "_by_arrival", "_by_use", "_least_used_first", "waiting")
@@ -46,16 +49,21 @@ class TurnQueue:
         """Return the number of entries in both orders, with those that are obsolete."""
         return len(self._by_use) + len(self._by_arrival)
 
-    def add(self, rank: float, turn: Turn) -> Entry:
-        """Let a turn wait, and return its entry."""
-        entry = [rank, next(self._arrivals), 0, turn]
+    def add(self, rank: float, waiter: Waiter) -> Entry:
+        """Add an entry and return it.
+
+        Args:
+            rank: the result of :meth:`CpuAccount.rank`, or minus infinity.
+            waiter: the future or function.
+        """
+        entry = [rank, next(self._arrivals), 0, waiter]
         heapq.heappush(self._by_use, entry)
         self._by_arrival.append(entry)
         self.waiting += 1
         return entry
 
     def put_back(self, entries: list[Entry]) -> None:
-        """Let entries that were taken wait again.
+        """Let entries wait again that :meth:`take` has returned.
 
         By arrival, they come before all others, in the order in which they were taken.
         """
@@ -66,10 +74,10 @@ class TurnQueue:
         self.waiting += len(entries)
 
     def take(self, max_taken: int) -> list[Entry]:
-        """Remove entries and return copies of them, in the order of their turns.
+        """Remove up to ``max_taken`` entries, and return copies in the order of their turns.
 
-        Every other call begins with the account that has used least, the calls in between with what
-        has waited longest.
+        Every other call begins with the account that has used least, the calls in between with the
+        entry that has waited longest.
         """
         by_use, by_arrival = self._by_use, self._by_arrival
         if len(self) > 4 * self.waiting + _MIN_OBSOLETE:
@@ -83,7 +91,7 @@ class TurnQueue:
             if not _is_waiting(entry):
                 continue
             taken.append(entry.copy())
-            entry[3] = None
+            entry[WAITER] = None
             takes_least_used = not takes_least_used
         self.waiting -= len(taken)
         self._clear_if_empty()
@@ -91,12 +99,12 @@ class TurnQueue:
 
     def remove(self, entry: Entry) -> None:
         """Remove an entry that waits."""
-        entry[3] = None
+        entry[WAITER] = None
         self.waiting -= 1
         self._clear_if_empty()
 
     def _clear_if_empty(self) -> None:
-        """Drop obsolete entries, whose turns refer to the event loop, if no other ones are left."""
+        """Drop obsolete entries if no other ones are left."""
         if not self.waiting:
             self._by_use.clear()
             self._by_arrival.clear()
@@ -104,5 +112,5 @@ class TurnQueue:
 
 def _is_waiting(entry: Entry) -> bool:
     """Return whether an entry is neither obsolete nor that of a coroutine that was cancelled."""
-    turn = entry[3]
-    return turn is not None and not (isinstance(turn, asyncio.Future) and turn.done())
+    waiter = entry[WAITER]
+    return waiter is not None and not (isinstance(waiter, asyncio.Future) and waiter.done())

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from neuroasync.runtime.cpu_time.turn_queue import TurnQueue
+from neuroasync.runtime.cpu_time.turn_queue import WAITER, TurnQueue
 
 
 def queue_of(**ranks):
@@ -15,7 +15,7 @@ def queue_of(**ranks):
 
 def names(entries):
     """Return the names of the calls that were taken."""
-    return "".join(entry[3]() for entry in entries)
+    return "".join(entry[WAITER]() for entry in entries)
 
 
 def test_turns_are_taken_alternately_by_least_use_and_by_longest_wait():
@@ -59,7 +59,7 @@ async def test_cancelled_session_has_no_turn():
     futures = [loop.create_future() for _ in range(3)]
     entries = [queue.add(1.0, future) for future in futures]
     futures[1].cancel()
-    assert [entry[3] for entry in queue.take(3)] == [futures[0], futures[2]]
+    assert [entry[WAITER] for entry in queue.take(3)] == [futures[0], futures[2]]
     assert queue.waiting == 1  # until the session removes its entry
     queue.remove(entries[1])
     assert queue.waiting == len(queue) == 0
