@@ -3,9 +3,8 @@
 uvicorn closes connections that stay idle after a response, and nothing more: a request may be as
 long and as slow as its client likes. This module adds limits to the protocol for ``httptools``, the
 parser of Node. uvicorn's protocol for ``h11`` limits the size of a request head by itself, but it
-takes about 150 µs longer for each request, half as long as a small decision. Other servers for ASGI
-have no limit for each address either, and give no access to the connection below a websocket, which
-a server needs to notice and cut off a client that does not read.
+takes about 150 µs longer for each request. Other servers for ASGI have no limit for each address
+either, and no access to the connection below a websocket, to cut off a client that reads nothing.
 """
 
 import asyncio
@@ -84,6 +83,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._has_begun = self._is_in_head = self._is_in_body = self._is_upgrading = False
         self._received = self._ignored = 0
         self._refusal = (400, "the request is not valid HTTP")
+        self._answered: Any = None  # the request that the app answers; later ones may wait
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a slot of the table, or refuse the connection."""
@@ -99,6 +99,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Return the slot."""
+        self._abandon(self._answered)  # uvicorn only abandons the latest request
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
         if self.cycle is not None:
@@ -107,7 +108,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._table.release(self._slot)
         # Without reference cycles, all memory is free at once, and not at the next collection.
         self._slot = None
-        self.cycle = cast(Any, None)
+        self.cycle = self._answered = cast(Any, None)
         self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
@@ -302,11 +303,20 @@ class HttpProtocol(HttpToolsProtocol):
         is_discarding = self._is_in_body and cycle is not None and cycle.response_complete
         if not has_begun and not is_discarding and not self.pipeline:
             self.transport.write(_error_response(status, error))
-        if cycle is not None:
-            cycle.disconnected = True
-            cycle.message_event.set()
+        self._abandon(cycle, self._answered)
         self.transport.close()
         self._update()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        """Let the app answer a request, after the earlier ones."""
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _abandon(self, *cycles: Any) -> None:
+        """Send nothing more in response to requests, which may be None, and tell the app."""
+        for cycle in filter(None, cycles):
+            cycle.disconnected = True
+            cycle.message_event.set()
 
     def _refuse(self, status: int, error: str) -> NoReturn:
         """Stop the parser, which calls this from within :meth:`data_received`."""

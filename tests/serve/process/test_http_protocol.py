@@ -31,7 +31,7 @@ class Transport:
         self.written = bytearray()
         self.unread = 0
         self.is_client_reading = True
-        self.is_closed = self.is_aborted = False
+        self.is_closed = self.is_aborted = self.was_written_late = False
         self._high = 2**16
 
     def set_write_buffer_limits(self, high=2**16):
@@ -42,6 +42,7 @@ class Transport:
 
     def write(self, data):
         if self.is_closed:
+            self.was_written_late |= self.is_aborted  # uvloop raises an error
             return
         self.written += data
         if not self.is_client_reading:
@@ -308,6 +309,22 @@ def test_client_that_does_not_read_is_cut_off_and_one_that_reads_is_not():
         slow.protocol.data_received(GET % b"a")
         await server.after(1)
         assert statuses(slow) == [200, 200]
+
+    in_loop(main)
+
+
+def test_requests_of_a_client_that_was_cut_off_are_answered_no_further():
+    async def main():
+        server = Server(echo, send_timeout_s=10)
+        mute = server.connect()
+        mute.is_client_reading = False
+        mute.protocol.data_received(GET % b"large" + GET % b"a" + GET % b"b")
+        await server.after(11)
+        assert mute.is_aborted
+        mute.protocol.connection_lost(None)
+        await server.after(1)
+        assert statuses(mute) == [200]
+        assert not mute.was_written_late
 
     in_loop(main)
 
