@@ -151,8 +151,8 @@ class SpikeTrain:
         """Return events with the times and indices in the rows of an array, without checking them.
 
         Args:
-            rows: i64[2, events], times and indices as for :meth:`of_checked`, in memory that nobody
-                can write.
+            rows: i64[2, events], times and indices as for :meth:`of_checked`. The array and its
+                memory are read-only.
             max_index: the highest index; -1 if there is no event.
         """
         return cls._of(rows[0], rows[1], None, max_index)
