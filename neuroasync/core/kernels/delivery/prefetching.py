@@ -30,42 +30,27 @@ TARGETS_AHEAD: Final = 32
 _LINE: Final = 16
 """Neurons whose f32 or i32 values fill one cache line."""
 _BLOCK_BITS: Final = BLOCK.bit_length() - 1
+_POINTERS: Final = 0
+_ROWS: Final = 1
+_TARGETS: Final = 2
 
 
 @uncounted
 def prefetch_rows(c, origins, s, e):
-    """Prefetch the rows of sparse connections for ``origins[s:e]``.
-
-    The first round prefetches the row pointers, the second reads them and prefetches the rows.
-    """
-    populations, connections = populations_of(c), connections_of(c)
-    links = i32_at(c[Context.LINKS], 1)
-    for round_ in range(2):
-        for q in range(s, e):
-            owner = owner_of(c, origins[q])
-            source = origins[q] - populations[owner, Populations.START]
-            for j in range(
-                populations[owner, Populations.OUT_START], populations[owner, Populations.OUT_STOP]
-            ):
-                row = connections[links[j]]
-                if row[Connections.KIND] != ConnectionKind.SPARSE:
-                    continue
-                place = c[Context.LINKS] + 4 * (row[Connections.INDPTR] + source)
-                if round_ == 0:
-                    prefetch(place)
-                    prefetch(place + 4)  # may be in the next cache line
-                    continue
-                pointers = i32_at(place, 2)
-                first, last = np.int64(pointers[0]), np.int64(pointers[1]) - 1
-                last = min(last, first + TARGETS_AHEAD - 1)
-                for k in (first, min(first + _LINE, last), last):  # up to three cache lines
-                    prefetch(c[Context.LINKS] + 4 * (row[Connections.INDICES] + k))
-                    prefetch(c[Context.WEIGHTS] + 4 * (row[Connections.WEIGHT] + k))
+    """Prefetch the rows of sparse connections for ``origins[s:e]``."""
+    _prefetch_sparse(c, origins, s, e, _POINTERS)
+    _prefetch_sparse(c, origins, s, e, _ROWS)
 
 
 @uncounted
 def prefetch_targets(c, origins, s, e):
     """Prefetch what the delivery over the rows of ``origins[s:e]`` reads of its first targets."""
+    _prefetch_sparse(c, origins, s, e, _TARGETS)
+
+
+@uncounted
+def _prefetch_sparse(c, origins, s, e, stage):
+    """Prefetch one stage of the delivery over sparse connections; read that of the stage before."""
     populations, connections = populations_of(c), connections_of(c)
     links = i32_at(c[Context.LINKS], 1)
     for q in range(s, e):
@@ -77,9 +62,20 @@ def prefetch_targets(c, origins, s, e):
             row = connections[links[j]]
             if row[Connections.KIND] != ConnectionKind.SPARSE:
                 continue
-            pointers = i32_at(c[Context.LINKS] + 4 * (row[Connections.INDPTR] + source), 2)
+            place = c[Context.LINKS] + 4 * (row[Connections.INDPTR] + source)
+            if stage == _POINTERS:
+                prefetch(place)
+                prefetch(place + 4)  # may be in the next cache line
+                continue
+            pointers = i32_at(place, 2)
             first = np.int64(pointers[0])
             n = np.int64(min(pointers[1] - first, TARGETS_AHEAD))
+            if stage == _ROWS:
+                last = first + n - 1
+                for k in (first, min(first + _LINE, last), last):  # up to three cache lines
+                    prefetch(c[Context.LINKS] + 4 * (row[Connections.INDICES] + k))
+                    prefetch(c[Context.WEIGHTS] + 4 * (row[Connections.WEIGHT] + k))
+                continue
             targets = i32_at(c[Context.LINKS] + 4 * (row[Connections.INDICES] + first), n)
             places = places_of(c, row[Connections.TARGET])
             for i in range(n):
