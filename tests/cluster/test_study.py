@@ -14,6 +14,7 @@ pytest.importorskip("ray", reason="needs ray: pip install 'neuroasync[ray]'")
 from neuroasync import ClosedError
 from neuroasync.cluster import Cluster
 from neuroasync.study import StudyError, StudyPlan, run_study
+from neuroasync.study.results.output_folder import OutputFolder
 from neuroasync.study.run import runner
 from tests.helpers.small_studies import case, files, results_of
 
@@ -38,14 +39,26 @@ class KillError(Exception):
     """Stands for the end of the program."""
 
 
-def killed_when(condition):
-    """Return a progress callback that ends the study as soon as a condition holds."""
+def kill_in_measurement(share, activity):
+    """End the study in the first measurement; a progress callback."""
+    if "running" in activity:
+        raise KillError(activity)
 
-    def listen(share, activity):
-        if condition(activity):
-            raise KillError(activity)
 
-    return listen
+def kill_after_measuring(name, monkeypatch):
+    """End the study as soon as it has written the measurement of a network.
+
+    A progress callback cannot do this: networks end in any order on a cluster, and no progress
+    follows the last one.
+    """
+    write = OutputFolder.write_measurement
+
+    def write_and_end(folder, measurement):
+        write(folder, measurement)
+        if measurement.network.name == name:
+            raise KillError(name)
+
+    monkeypatch.setattr(OutputFolder, "write_measurement", write_and_end)
 
 
 def test_a_study_on_a_cluster_writes_the_bytes_of_one_machine(study, expected, cluster, tmp_path):
@@ -68,15 +81,18 @@ def test_a_study_runs_in_a_running_loop_as_in_a_notebook(study, expected, cluste
     assert results_of(tmp_path / "alone") == expected
 
 
-def test_a_study_continues_on_a_cluster_and_then_on_one_machine(study, expected, cluster, tmp_path):
+def test_a_study_continues_on_a_cluster_and_then_on_one_machine(
+    study, expected, cluster, tmp_path, monkeypatch
+):
     out = tmp_path / "out"
     with pytest.raises(KillError):
-        run_study(study, out, killed_when(lambda activity: "running" in activity))
+        run_study(study, out, kill_in_measurement)
     (first,) = (out / "bundles").iterdir()
     bundle = first.stat()
+    with monkeypatch.context() as patch, pytest.raises(KillError):
+        kill_after_measuring("task-layered-0", patch)
+        run_study(study, out, cluster=cluster)
     measured = out / "networks" / "task-layered-0.json"
-    with pytest.raises(KillError):
-        run_study(study, out, killed_when(lambda _: measured.exists()), cluster=cluster)
     measurement = measured.stat()
     run_study(study, out)
     assert results_of(out) == expected
