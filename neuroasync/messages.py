@@ -37,16 +37,19 @@ import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, Final, NamedTuple
 
 import msgpack
 import numpy as np
+from numpy.typing import NDArray
 
 from neuroasync import limits
-from neuroasync.core.engine.decision import Decision, ReportedFields, reported_fields
+from neuroasync.core.engine.decision import Decision, outcome_of, reported_fields
+from neuroasync.core.engine.decision_fields import Outcome
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.immutable import array_of_bytes, immutable_copy
+from neuroasync.core.kernels.messages.binary_decisions import max_size, write_decision
 from neuroasync.core.kernels.messages.binary_events import read_events
 from neuroasync.core.model.checks import printable
 from neuroasync.errors import EventsError, MessageError
@@ -55,7 +58,6 @@ __all__ = [
     "EventMessage",
     "format_decision",
     "format_events",
-    "format_reported",
     "parse_events",
     "parse_sample",
 ]
@@ -246,13 +248,9 @@ def format_decision(
         latency_ms: time that the decision took, ms. The sender chooses what it measures.
         binary: whether to write MessagePack instead of JSON.
     """
-    return format_reported(reported_fields(decision), sample, latency_ms, binary=binary)
-
-
-def format_reported(
-    reported: ReportedFields, sample: int, latency_ms: float, *, binary: bool
-) -> str | bytes:
-    """Return a message with the reported fields of a decision, as :func:`format_decision` does."""
+    if binary and (outcome := outcome_of(decision)) and not outcome.layout.has_readout:
+        return _voted(outcome, sample, latency_ms)
+    reported = reported_fields(decision)
     fields: dict[str, object] = {
         "sample": sample,
         "label": reported.label,
@@ -266,6 +264,29 @@ def format_reported(
     if reported.potentials is not None:  # JSON has no infinity
         fields["potentials"] = [x if math.isfinite(x) else None for x in reported.potentials]
     return _pack(fields, binary)
+
+
+def _voted(outcome: Outcome, sample: int, latency_ms: float) -> bytes:
+    """Return a binary message with the final decision of an output that votes."""
+    layout, head, _, class_names = outcome
+    classes = layout.classes
+    names, name_ends, room = _packed_names(class_names, classes)
+    message = np.empty(room, np.uint8)
+    size = write_decision(
+        head, layout.votes_at, classes, names, name_ends, sample, latency_ms, message
+    )
+    return message[:size].tobytes()
+
+
+@lru_cache(maxsize=64)
+def _packed_names(
+    class_names: tuple[str, ...] | None, classes: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], int]:
+    """Return the arguments of :func:`write_decision` for the names, and the room for a message."""
+    packed = [msgpack.packb(name) for name in class_names or ()]
+    names = np.frombuffer(bytearray(b"".join(packed)), np.uint8)
+    name_ends = np.cumsum([len(name) for name in packed], dtype=np.int64)
+    return names, name_ends, max_size(classes, names.size)
 
 
 def _pack(fields: dict[str, object], binary: bool) -> str | bytes:

@@ -288,7 +288,7 @@ class Network:
             run = cluster.run_job(ClusterJob(self._closed_copy(), data, options), on_decision)
             return await self._lifecycle.cluster_runs.run(run)
         recorder_of = None if recorder is None else sample_recorders(recorder, data)
-        if not plan.is_built_in or plan.run.engine == "coroutines" or self._lifecycle.is_tapped:
+        if not plan.allows_compiled or self._lifecycle.is_tapped:
             return await decide_in_turn(self.decide, data, recorder_of, on_decision, options)
         job = BatchJob(
             plan, data.samples, data.seed, workers or cores(), first=data.first,

@@ -71,6 +71,7 @@ class SampleRunner:
     ) -> None:
         self._scheduler = scheduler
         self.simulator = scheduler.simulator
+        self.simulator.state.keep = recorder is not None
         self.check_open = scheduler.check_open
         self._seed_of = seed_of
         self.bundle = bundle
@@ -236,12 +237,11 @@ class SampleRunner:
             return None
         decision = None
         try:
-            train = buffer.checked(events)
-            end_us = buffer.last_pass_us(length_us, train)
+            train, end_us = buffer.checked_alone(events, length_us)
             self._started_s = time.perf_counter()
             if self._recorder is not None:
                 buffer.accept(train, False)  # the recording includes the events
-            if end_us < 0 or self._scheduler.run_now(buffer.of_whole_sample(train), end_us):
+            if end_us < 0 or self._scheduler.run_in_slice(buffer.merged_alone(train), end_us):
                 decision = self.finish(length_us)
                 self.counts.events += train.t_us.size
         except Exception:  # `decide` makes the same error, and raises it
@@ -322,10 +322,10 @@ class SampleRunner:
 
     def _begin(self) -> None:
         """Start a sample from rest."""
-        self.simulator.state.keep = self._recorder is not None
         self.simulator.begin(self._seed_of(self._sample))
         self._scheduler.begin_sample(self._sample)
-        self._buffer.begin()
+        if self._buffer.last_us >= 0:  # otherwise it is empty
+            self._buffer.begin()
         self._started_s = None
 
     def _decision(self) -> Decision:

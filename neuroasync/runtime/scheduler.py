@@ -24,6 +24,9 @@ _LEAST_WORK: Final = 2**16
 """Least work of coroutines until they look at the clock, in synaptic operations: about 45 groups of
 a small network, or 0.1 ms. The estimate of the speed is that of the compiled engine."""
 
+_MEASURED_S: Final = 5e-5
+"""Wall time up to which a run that needed no second call says too little about the speed, s."""
+
 _SHORT_S: Final = 1e-3
 """Wall time of the first call of a run up to which it is charged as CPU time, s. Reading the CPU
 time of the thread before and after each call would take a tenth of a short one. During a longer
@@ -129,9 +132,13 @@ class Scheduler:
         Returns:
             Whether all ran. If not, call :meth:`run` with the same arguments, or :meth:`restart`.
         """
-        if self._time_slice.must_wait() or not self._uses_compiled_engine():
-            return False
-        return self._run_slice(end_us, events) or self._run_slices(end_us)
+        return not self._time_slice.must_wait() and self.run_in_slice(events, end_us)
+
+    def run_in_slice(self, events: MergedEvents, end_us: int) -> bool:
+        """Run passes as :meth:`run_now` does, when :meth:`must_wait` has returned False."""
+        return self._uses_compiled_engine() and (
+            self._run_slice(end_us, events) or self._run_slices(end_us)
+        )
 
     def _run_slices(self, end_us: int) -> bool:
         """Continue the passes for the rest of the slice; return whether all ran."""
@@ -146,7 +153,8 @@ class Scheduler:
         work_before, began_s = simulator.work, time.perf_counter()
         is_done = simulator.run_compiled(end_us, time_slice.work(), events)
         elapsed_s = time.perf_counter() - began_s
-        time_slice.measured(simulator.work - work_before, elapsed_s)
+        if not is_done or elapsed_s > _MEASURED_S:
+            time_slice.measured(simulator.work - work_before, elapsed_s)
         self.is_midway = not is_done
         is_first = events is not None
         if is_first and is_done and elapsed_s <= _SHORT_S:
@@ -247,16 +255,12 @@ class Scheduler:
 
     def _uses_compiled_engine(self) -> bool:
         """Return whether the compiled engine runs the next passes."""
-        plan = self.simulator.plan
-        settings = plan.run
-        if settings.engine == "coroutines":
-            return False
         is_tapped = bool(self._taps) and any(
             not tap.is_closed for taps in self._taps.values() for tap in taps
         )
-        if not is_tapped and plan.is_built_in:
+        if self.simulator.plan.allows_compiled and not is_tapped:
             return True
-        if settings.engine == "auto":
+        if self.simulator.plan.run.engine != "compiled":
             return False
         reason = "a tap" if is_tapped else "a custom policy, stop rule or population"
         raise ValueError(f"engine 'compiled' does not support {reason}; use engine='auto'")

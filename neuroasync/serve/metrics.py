@@ -143,7 +143,7 @@ class ServerMetrics:
 
     SIZE: Final = _ANSWERED + 1
 
-    __slots__ = ("_cells", "_first", "_worker", "networks")
+    __slots__ = ("_cells", "_row", "_worker", "networks")
 
     def __init__(
         self, cells: "memoryview[float] | None" = None, worker: int = 0, networks: int = 1
@@ -153,21 +153,26 @@ class ServerMetrics:
         self.networks = networks
         self._cells = cells
         self._worker = worker
-        self._first = worker * networks * self.SIZE
+        self._row = self._row_of(0)
+
+    def _row_of(self, network: int) -> "memoryview[float]":
+        """Return the numbers of a network that this worker writes."""
+        first = (self._worker * self.networks + network) * self.SIZE
+        return self._cells[first : first + self.SIZE]
 
     def of_network(self, position: int) -> "ServerMetrics":
         """Return an object that writes the numbers of the network at a position."""
         metrics = ServerMetrics(self._cells, self._worker, self.networks)
-        metrics._first += position * self.SIZE
+        metrics._row = metrics._row_of(position)
         return metrics
 
     def add(self, name: str, amount: float = 1, value: str = "") -> None:
         """Add to one number of a family."""
-        self._cells[self._first + _SLOTS[name, value]] += amount
+        self._row[_SLOTS[name, value]] += amount
 
     def set(self, name: str, amount: float) -> None:
         """Set this worker's share of a gauge."""
-        self._cells[self._first + _SLOTS[name, ""]] = amount
+        self._row[_SLOTS[name, ""]] = amount
 
     def count_answered(self, events: int, spikes: int, latency_s: float) -> None:
         """Count the only message of a sample, the sample as accepted, and its decision.
@@ -177,12 +182,12 @@ class ServerMetrics:
             spikes: Number of spikes of the decision.
             latency_s: Latency of the decision in seconds.
         """
-        cells, first = self._cells, self._first
-        cells[first + _ANSWERED] += 1
-        cells[first + _EVENTS] += events
-        cells[first + _SPIKES] += spikes
-        cells[first + _FIRST_BUCKET + bisect_left(LATENCY_BUCKETS_S, latency_s)] += 1
-        cells[first + _LATENCY_SUM] += latency_s
+        row = self._row
+        row[_ANSWERED] += 1
+        row[_EVENTS] += events
+        row[_SPIKES] += spikes
+        row[_FIRST_BUCKET + bisect_left(LATENCY_BUCKETS_S, latency_s)] += 1
+        row[_LATENCY_SUM] += latency_s
 
     def count_decision(self, spikes: int, latency_s: float) -> None:
         """Count a decision, its spikes and its latency in seconds."""
@@ -193,8 +198,8 @@ class ServerMetrics:
     def observe_latency(self, seconds: float) -> None:
         """Add the latency of one decision to the histogram."""
         bucket = bisect_left(LATENCY_BUCKETS_S, seconds)
-        self._cells[self._first + _FIRST_BUCKET + bucket] += 1
-        self._cells[self._first + _LATENCY_SUM] += seconds
+        self._row[_FIRST_BUCKET + bucket] += 1
+        self._row[_LATENCY_SUM] += seconds
 
     def total(self, name: str, value: str = "", network: int | None = None) -> float:
         """Return one number of a family, summed over all workers.

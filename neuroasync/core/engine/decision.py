@@ -25,6 +25,7 @@ __all__ = [
     "PackedDecisions",
     "ReportedFields",
     "decision_of",
+    "outcome_of",
     "progress_of",
     "reported_fields",
 ]
@@ -134,7 +135,10 @@ class Decision(_DeferredFields):
     @property
     def total_spikes(self) -> int:
         """Number of spikes of all populations."""
-        return sum(self.spikes.values())
+        try:
+            return self._head.item(Control.SPIKES)
+        except AttributeError:  # a provisional decision
+            return sum(self.spikes.values())
 
     def __repr__(self) -> str:
         """Return one line with the label, the votes and the cost."""
@@ -216,6 +220,19 @@ def decision_of(
     return decision
 
 
+def outcome_of(decision: Decision) -> Outcome | None:
+    """Return what a decision of :func:`decision_of` is computed from.
+
+    None for a provisional decision, which was made from given fields.
+    """
+    try:
+        layout, head = decision._layout, decision._head  # noqa: SLF001  # its own module
+    except AttributeError:
+        return None
+    parts = (layout, head, decision._wall_s, decision._classes)  # noqa: SLF001
+    return tuple.__new__(Outcome, parts)  # calling the class takes three times as long
+
+
 class ReportedFields(NamedTuple):
     """Those fields of a decision that a message reports, as plain Python objects.
 
@@ -240,18 +257,18 @@ def reported_fields(decision: Decision) -> ReportedFields:
 
     Reading one after the other from the decision takes three times as long.
     """
-    try:
-        layout, head = decision._layout, decision._head  # noqa: SLF001  # its own module
-    except AttributeError:  # a provisional decision was made from given fields
+    outcome = outcome_of(decision)
+    if outcome is None:
         potentials = decision.potentials
         return ReportedFields(
             decision.label, decision.class_name, decision.votes.tolist(), decision.total_spikes,
             decision.rounds, decision.is_final, None if potentials is None else potentials.tolist(),
         )  # fmt: skip
+    layout, head, _, classes = outcome
     votes: list[int] = head[layout.vote_words].tolist()
-    label, classes = label_of(layout, head, votes), decision._classes  # noqa: SLF001
+    label = label_of(layout, head, votes)
     readout = layout.readout(head)
-    fields = (
+    return ReportedFields(
         label,
         None if classes is None or label is None else classes[label],
         votes,
@@ -260,7 +277,6 @@ def reported_fields(decision: Decision) -> ReportedFields:
         True,
         None if readout is None else readout.tolist(),
     )
-    return tuple.__new__(ReportedFields, fields)  # calling the class takes three times as long
 
 
 @dataclass(frozen=True, slots=True, eq=False)

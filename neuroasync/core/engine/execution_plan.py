@@ -113,6 +113,8 @@ class ExecutionPlan:
         float_settings: f64[2], columns ``FloatSettings``.
         is_built_in: whether kernels alone can run the network, because the policy, the stop rule
             and all populations are built in.
+        allows_compiled: whether the compiled engine may run the network: it is built in, and the
+            settings do not require coroutines.
         has_delays: whether the network has connections with a delay.
         has_turns: whether populations have turns (layer-sync).
         size: size of a session's memory, in words of 8 bytes.
@@ -148,6 +150,7 @@ class ExecutionPlan:
             and self.settings[Settings.STOP_RULE] != RuleCode.CALLABLE
             and not populations[:, Populations.CUSTOM].any()
         )
+        self.allows_compiled = self.is_built_in and self.run.engine != "coroutines"
         self.has_turns = bool(self.settings[Settings.POLICY] == PolicyCode.LAYER_SYNC)
         self.idle_scratch: list[ScratchBuffers] = []
         self._places = np.zeros(Context.SESSION_END - Context.SETTINGS, np.int64)

@@ -92,7 +92,7 @@ class InputBuffer:
             self.set_merged(self.merge()())
         return self._merged
 
-    def of_whole_sample(self, train: SpikeTrain) -> MergedEvents:
+    def merged_alone(self, train: SpikeTrain) -> MergedEvents:
         """Return :attr:`events` as they would be with a checked train in this empty buffer."""
         if self._sorts:
             return _merged(_NO_EVENTS, (train,), self._inputs, True)
@@ -142,6 +142,19 @@ class InputBuffer:
             self._check_passes(last_us)
         return train
 
+    def checked_alone(self, events: Events, duration_us: int | None) -> tuple[SpikeTrain, int]:
+        """Return the only events of a sample, for this empty buffer, and the time of its last pass.
+
+        Arguments and errors are those of :meth:`checked` and :meth:`last_pass_us`.
+        """
+        train = as_train(events)
+        if train.max_index >= self._inputs:
+            train.check_indices(self._inputs)
+        last_us = train.t_us.item(-1) if train.t_us.size else -1
+        if last_us >= self._too_late_us:
+            self._check_passes(last_us)
+        return train, self._last_pass_us(duration_us, last_us)
+
     def check_room(self) -> None:
         """Check that the sample accepts more events.
 
@@ -170,6 +183,9 @@ class InputBuffer:
         last_us = self.last_us
         if train is not None and train.t_us.size:
             last_us = train.t_us.item(-1)
+        return self._last_pass_us(duration_us, last_us)
+
+    def _last_pass_us(self, duration_us: int | None, last_us: int) -> int:
         if duration_us is None:
             return self._pass_start(last_us) if last_us >= 0 else -1
         check_duration(duration_us, last_us)

@@ -200,20 +200,20 @@ class TimeSlice:
 
     def _call(self, entries: list[Entry]) -> None:
         """Call functions whose turn has come, one after the other, until the slice is used up."""
-        for k, entry in enumerate(entries):
-            if not self._begin_turn():
-                self._woken -= len(entries) - k - 1
-                self._keep_places(entries[k:])
-                return
-            self._is_in_call = True
-            try:
+        k, self._is_in_call = 0, True
+        try:
+            for k, entry in enumerate(entries):
+                if not self._begin_turn():
+                    self._woken -= len(entries) - k - 1
+                    self._keep_places(entries[k:])
+                    return
                 entry[WAITER]()
-            except BaseException:
-                if later := entries[k + 1 :]:  # they are called nevertheless
-                    asyncio.get_running_loop().call_soon(self._call, later)
-                raise
-            finally:
-                self._is_in_call = False
+        except BaseException:
+            if later := entries[k + 1 :]:  # they are called nevertheless
+                asyncio.get_running_loop().call_soon(self._call, later)
+            raise
+        finally:
+            self._is_in_call = False
 
     def _keep_places(self, entries: list[Entry]) -> None:
         """Let entries that were woken in vain wait again, before all others."""

@@ -4,9 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from neuroasync.core.engine.decision import reported_fields
 from neuroasync.errors import NeuroasyncError
-from neuroasync.messages import format_reported, parse_sample
+from neuroasync.messages import format_decision, parse_sample
 from neuroasync.runtime.cpu_time.cpu_account import CpuAccount
 from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 from neuroasync.serve.connection.rate_limit import TokenBucket
@@ -118,11 +117,14 @@ class ArrivalDecider:
         if self._to_skip:
             self._to_skip -= 1
             return False
-        if not (self._inbox.is_idle and len(data) <= self._max_bytes and self._bucket.has_token):
+        if not (self._inbox.is_idle and len(data) <= self._max_bytes and self._bucket.take_now()):
             return False
         arrived_s = time.perf_counter()
         if not self._run_slice.must_wait():
-            return self._decide(data, arrived_s, arrived_s)
+            is_decided = self._decide(data, arrived_s, arrived_s)
+            if not is_decided:
+                self._bucket.give_back()
+            return is_decided
         self._held = data, arrived_s
         if not self._is_waiting:
             self._is_waiting = True
@@ -133,6 +135,7 @@ class ArrivalDecider:
         """Give the message that waits for its turn to the reader, if there is one."""
         if self._held is not None:
             (data, self._released_s), self._held = self._held, None
+            self._bucket.give_back()  # the reader takes it
             self._socket.deliver(data)
 
     def _take_turn(self) -> None:
@@ -181,13 +184,11 @@ class ArrivalDecider:
         if decision is None:
             return False
         latency_s = time.perf_counter() - arrived_s
-        self._bucket.take()
         inbox.use_number()
         self._next_number = number + 1
-        reported = reported_fields(decision)
-        self._metrics.count_answered(len(events), reported.spikes, latency_s)
+        self._metrics.count_answered(len(events), decision.total_spikes, latency_s)
         binary = not isinstance(data, str)
-        self._socket.write(format_reported(reported, number, 1e3 * latency_s, binary=binary))
+        self._socket.write(format_decision(decision, number, 1e3 * latency_s, binary=binary))
         if self._reports_next:
             self._reports_next = False
             self._on_decided()

@@ -23,10 +23,15 @@ class TokenBucket:
         self._clock = clock
         self._last_s = clock()
 
-    @property
-    def has_token(self) -> bool:
-        """Whether :meth:`take` returns 0."""
-        return self._tokens + (self._clock() - self._last_s) * self._tokens_per_s >= 1
+    def take_now(self) -> bool:
+        """Take a token if it is available; return whether it was."""
+        now_s = self._clock()
+        tokens = self._tokens + (now_s - self._last_s) * self._tokens_per_s
+        if tokens < 1:
+            return False
+        self._tokens = (tokens if tokens < self._capacity else self._capacity) - 1
+        self._last_s = now_s
+        return True
 
     def take(self) -> float:
         """Take a token and return how long to wait until it is available, in seconds."""
@@ -38,3 +43,7 @@ class TokenBucket:
         self._tokens = tokens = tokens - 1
         self._last_s = now_s
         return 0.0 if tokens >= 0 else -tokens / self._tokens_per_s
+
+    def give_back(self) -> None:
+        """Give back a token that was just taken."""
+        self._tokens += 1

@@ -242,10 +242,11 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             if end > size:
                 self._needed = end - at
                 break
-            if not self._deliver(data, at, payload, end):
-                super().data_received(data[at:end])
-                others += 1
-            elif data[at] == frames.PING:
+            kind = data[at]
+            if kind in frames.MESSAGES and not self._is_fragmented:
+                self._deliver(kind, frames.unmask(data, payload, end), end - at)
+            else:
+                self._handle_other(kind, data, at, payload, end)
                 others += 1
             if self.close_sent or self.transport.is_closing():
                 return
@@ -288,29 +289,28 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             self._parse_unread()
         self._resume_reading()
 
-    def _deliver(self, data: bytes, at: int, payload: int, end: int) -> bool:
-        """Queue a whole message for the app, or answer a ping. Return whether it was either."""
-        kind = data[at]
-        if kind == frames.PING and self.conn.state is State.OPEN:
-            self.transport.write(frames.make_frame(frames.PONG, frames.unmask(data, payload, end)))
-            self._check_pongs()
-            return True
-        if kind not in (frames.TEXT, frames.BINARY) or self._is_fragmented:
-            if kind & 0x0F <= Opcode.BINARY:
-                self._is_fragmented = not kind & frames.FIN
-            return False
-        message = frames.unmask(data, payload, end)
+    def _deliver(self, kind: int, message: bytes, frame_bytes: int) -> None:
+        """Offer a whole message to the receiver, or queue it for the app."""
         try:
             content = message if kind == frames.BINARY else message.decode()
         except UnicodeDecodeError:
             # The library does the same, but writes a traceback to the log.
             self.conn.send_close(1007)
             self.handle_parser_exception()
-            return True
+            return
         if not self._messages.offer(content):
-            self._bytes_ahead += end - at
+            self._bytes_ahead += frame_bytes
             self.deliver(content)
-        return True
+
+    def _handle_other(self, kind: int, data: bytes, at: int, payload: int, end: int) -> None:
+        """Answer a ping, or leave a control frame or a fragment to the library."""
+        if kind == frames.PING and self.conn.state is State.OPEN:
+            self.transport.write(frames.make_frame(frames.PONG, frames.unmask(data, payload, end)))
+            self._check_pongs()
+            return
+        if kind & 0x0F <= Opcode.BINARY:
+            self._is_fragmented = not kind & frames.FIN
+        super().data_received(data[at:end])
 
     def _is_ahead(self) -> bool:
         return (

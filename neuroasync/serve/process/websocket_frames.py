@@ -1,5 +1,6 @@
 """The frames of the websocket protocol (RFC 6455), as far as the fast path needs them."""
 
+import struct
 from typing import Final
 
 from websockets.frames import Opcode
@@ -9,13 +10,22 @@ try:
 except ImportError:  # the library was built without its C extension
     from websockets.utils import apply_mask
 
-__all__ = ["BINARY", "FIN", "PING", "PONG", "TEXT", "find_payload", "make_frame", "unmask"]
+__all__ = [
+    "BINARY", "FIN", "MESSAGES", "PING", "PONG", "TEXT", "find_payload", "make_frame", "unmask",
+]  # fmt: skip
 
 FIN: Final = 0x80
 TEXT: Final = FIN | Opcode.TEXT
 BINARY: Final = FIN | Opcode.BINARY
+MESSAGES: Final = frozenset({TEXT, BINARY})
 PING: Final = FIN | Opcode.PING
 PONG: Final = FIN | Opcode.PONG
+_MASKED: Final = 0x80
+_LENGTH_IN_2_BYTES: Final = _MASKED | 126
+"""The second byte of a masked frame. A lower one holds the length, the next higher one stands for a
+length in 8 bytes."""
+_HEADER: Final = struct.Struct("!BBH")
+"""The first two bytes of a frame, and its length if that is in two bytes. The mask has 4 bytes."""
 _CONTROL: Final = frozenset(FIN | kind for kind in (Opcode.CLOSE, Opcode.PING, Opcode.PONG))
 _KINDS: Final = _CONTROL | {
     fin | kind for fin in (0, FIN) for kind in (Opcode.CONT, Opcode.TEXT, Opcode.BINARY)
@@ -31,23 +41,26 @@ def find_payload(data: bytes, at: int, max_bytes: int) -> tuple[int, int] | None
         the end is where at least the next part of the header ends. None if the frame breaks the
         protocol or is larger than ``max_bytes``.
     """
-    available = len(data) - at
-    if available < 2:
-        return at, at + 2
-    # The header of a short masked frame has two bytes and a mask of four.
-    length, payload = data[at + 1] & 0x7F, at + 6
-    kind, is_masked = data[at], data[at + 1] & 0x80
-    if not is_masked or kind not in _KINDS or (length > 125 and kind in _CONTROL):
+    try:
+        kind, size, length = _HEADER.unpack_from(data, at)
+    except struct.error:
+        if len(data) - at < 2:
+            return at, at + 2
+        kind, size, length = data[at], data[at + 1], 0  # the frame is incomplete in any case
+    if kind not in _KINDS or size < _MASKED:
         return None
-    if length >= 126:
-        size = 2 if length == 126 else 8
-        payload += size
-        if available < 2 + size:
+    if size >= _LENGTH_IN_2_BYTES and kind in _CONTROL:
+        return None
+    if size == _LENGTH_IN_2_BYTES:
+        payload = at + 8
+    elif size < _LENGTH_IN_2_BYTES:
+        payload, length = at + 6, size - _MASKED
+    else:
+        payload = at + 14
+        if len(data) < at + 10:
             return payload, payload
-        length = int.from_bytes(data[at + 2 : at + 2 + size], "big")
-    if length > max_bytes:
-        return None
-    return payload, payload + length
+        length = int.from_bytes(data[at + 2 : at + 10], "big")
+    return None if length > max_bytes else (payload, payload + length)
 
 
 def unmask(data: bytes, payload: int, end: int) -> bytes:

@@ -147,7 +147,7 @@ def fields_by_name(decision):
         "label": decision.label,
         "class_name": decision.class_name,
         "votes": decision.votes.tolist(),
-        "spikes": decision.total_spikes,
+        "spikes": sum(decision.spikes.values()),
         "rounds": decision.rounds,
         "is_final": decision.is_final,
         "potentials": None if potentials is None else potentials.tolist(),
