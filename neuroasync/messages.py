@@ -248,10 +248,10 @@ def format_decision(
         latency_ms: time that the decision took, ms. The sender chooses what it measures.
         binary: whether to write MessagePack instead of JSON.
     """
-    if binary and 0 <= sample < 2**63:
+    if binary and type(sample) is int and 0 <= sample < 2**63:
         outcome = outcome_of(decision)
         if outcome is not None and not outcome.layout.has_readout:
-            return _voted(outcome, sample, float(latency_ms))
+            return _voted(outcome, sample, round(float(latency_ms), 3))
     reported = reported_fields(decision)
     fields: dict[str, object] = {
         "sample": sample,

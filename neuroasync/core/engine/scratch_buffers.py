@@ -182,8 +182,8 @@ class ScratchBuffers:
     def start_logs(self) -> None:
         """Start to log spikes and deliveries."""
         if not self.has_logs:
-            self.has_logs = True
             self.grow_logs(self.packed.model.size + _LOG, _LOG)
+            self.has_logs = True
 
     def grow_logs(self, rows: int, slots: int) -> None:
         """Grow the logs to at least this many columns, and keep their contents."""
