@@ -251,7 +251,7 @@ def format_decision(
     if binary and type(sample) is int and 0 <= sample < 2**63:
         outcome = outcome_of(decision)
         if outcome is not None and not outcome.layout.has_readout:
-            return _voted(outcome, sample, round(float(latency_ms), 3))
+            return _format_voted(outcome, sample, round(float(latency_ms), 3))
     reported = reported_fields(decision)
     fields: dict[str, object] = {
         "sample": sample,
@@ -268,7 +268,7 @@ def format_decision(
     return _pack(fields, binary)
 
 
-def _voted(outcome: Outcome, sample: int, latency_ms: float) -> bytes:
+def _format_voted(outcome: Outcome, sample: int, latency_ms: float) -> bytes:
     """Return a binary message with the final decision of an output that votes."""
     layout, head, _, class_names = outcome
     classes = layout.classes

@@ -237,11 +237,11 @@ class SampleRunner:
             return None
         decision = None
         try:
-            train, end_us = buffer.checked_alone(events, length_us)
+            train, end_us = buffer.checked_sample(events, length_us)
             self._started_s = time.perf_counter()
             if self._recorder is not None:
                 buffer.accept(train, False)  # the recording includes the events
-            if end_us < 0 or self._scheduler.run_in_slice(buffer.merged_alone(train), end_us):
+            if end_us < 0 or self._scheduler.run_in_slice(buffer.of_whole_sample(train), end_us):
                 decision = self.finish(length_us)
                 self.counts.events += train.t_us.size
         except Exception:  # `decide` makes the same error, and raises it

@@ -24,9 +24,6 @@ _LEAST_WORK: Final = 2**16
 """Least work of coroutines until they look at the clock, in synaptic operations: about 45 groups of
 a small network, or 0.1 ms. The estimate of the speed is that of the compiled engine."""
 
-_MEASURED_S: Final = 5e-5
-"""Wall time up to which a run that needed no second call says too little about the speed, s."""
-
 _SHORT_S: Final = 1e-3
 """Wall time of the first call of a run up to which it is charged as CPU time, s. Reading the CPU
 time of the thread before and after each call would take a tenth of a short one. During a longer
@@ -135,7 +132,7 @@ class Scheduler:
         return not self._time_slice.must_wait() and self.run_in_slice(events, end_us)
 
     def run_in_slice(self, events: MergedEvents, end_us: int) -> bool:
-        """Run passes as :meth:`run_now` does, when :meth:`must_wait` has returned False."""
+        """Do what :meth:`run_now` does after :meth:`must_wait` has returned False."""
         return self._uses_compiled_engine() and (
             self._run_slice(end_us, events) or self._run_slices(end_us)
         )
@@ -153,8 +150,7 @@ class Scheduler:
         work_before, began_s = simulator.work, time.perf_counter()
         is_done = simulator.run_compiled(end_us, time_slice.work(), events)
         elapsed_s = time.perf_counter() - began_s
-        if not is_done or elapsed_s > _MEASURED_S:
-            time_slice.measured(simulator.work - work_before, elapsed_s)
+        time_slice.measured(simulator.work - work_before, elapsed_s)
         self.is_midway = not is_done
         is_first = events is not None
         if is_first and is_done and elapsed_s <= _SHORT_S:

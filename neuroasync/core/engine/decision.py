@@ -137,7 +137,7 @@ class Decision(_DeferredFields):
         """Number of spikes of all populations."""
         try:
             return self._head.item(Control.SPIKES)
-        except AttributeError:  # a provisional decision
+        except AttributeError:  # a decision that was made from given fields
             return sum(self.spikes.values())
 
     def __repr__(self) -> str:
@@ -223,7 +223,7 @@ def decision_of(
 def outcome_of(decision: Decision) -> Outcome | None:
     """Return what a decision of :func:`decision_of` is computed from.
 
-    None for a provisional decision, which was made from given fields.
+    None for a decision that was made from given fields, such as a provisional or an unpickled one.
     """
     try:
         layout, head = decision._layout, decision._head  # noqa: SLF001  # its own module

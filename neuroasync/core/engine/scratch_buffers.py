@@ -45,7 +45,6 @@ class ScratchBuffers:
         packed: the packed network.
         context: i64[69], the addresses and sizes of all arrays.
         address: address of the context, with which kernels are called.
-        has_logs: whether spikes and deliveries are logged.
     """
 
     def __init__(self, packed: PackedNetwork) -> None:
@@ -53,7 +52,6 @@ class ScratchBuffers:
         self.context = packed.context.copy()
         self.address: int = self.context.ctypes.data
         self._arrays: dict[int, NDArray[Any]] = {}
-        self.has_logs = False
         n, populations = packed.model.size, len(packed.model.populations)
         # In most passes, a neuron fires at most once. `make_room` grows the arrays if needed.
         room = n + MAX_RANKED
@@ -120,6 +118,11 @@ class ScratchBuffers:
         """Log of delivered spike events, i64[6, S]."""
         return self._arrays[Context.DELIVERY_LOG]
 
+    @property
+    def has_logs(self) -> bool:
+        """Whether spikes and deliveries are logged."""
+        return Context.SPIKE_LOG in self._arrays
+
     def slots(self, control: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return a copy of the slots of the group, all rows ``layout.Group``: i64[5, slots]."""
         slots = self.group[:, : int(control[Control.GROUP])].copy()
@@ -183,7 +186,6 @@ class ScratchBuffers:
         """Start to log spikes and deliveries."""
         if not self.has_logs:
             self.grow_logs(self.packed.model.size + _LOG, _LOG)
-            self.has_logs = True
 
     def grow_logs(self, rows: int, slots: int) -> None:
         """Grow the logs to at least this many columns, and keep their contents."""

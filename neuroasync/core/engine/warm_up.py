@@ -14,7 +14,7 @@ _ready: set[str] = set()
 
 
 def warm_up(plan: ExecutionPlan) -> None:
-    """Compile or load the kernels that sessions with this plan, and messages, will call.
+    """Compile or load the kernels for sessions with this plan, and for messages.
 
     Loading takes about 0.1 s per process. Compiling takes about 20 s, once per machine. The
     function can be called from any thread and calls no custom code.

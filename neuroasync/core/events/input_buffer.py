@@ -92,7 +92,7 @@ class InputBuffer:
             self.set_merged(self.merge()())
         return self._merged
 
-    def merged_alone(self, train: SpikeTrain) -> MergedEvents:
+    def of_whole_sample(self, train: SpikeTrain) -> MergedEvents:
         """Return :attr:`events` as they would be with a checked train in this empty buffer."""
         if self._sorts:
             return _merged(_NO_EVENTS, (train,), self._inputs, True)
@@ -142,7 +142,7 @@ class InputBuffer:
             self._check_passes(last_us)
         return train
 
-    def checked_alone(self, events: Events, duration_us: int | None) -> tuple[SpikeTrain, int]:
+    def checked_sample(self, events: Events, duration_us: int | None) -> tuple[SpikeTrain, int]:
         """Return the only events of a sample, for this empty buffer, and the time of its last pass.
 
         Arguments and errors are those of :meth:`checked` and :meth:`last_pass_us`.

@@ -314,12 +314,15 @@ def _read_fields(fields: Mapping[str, Any], simulator: Simulator) -> Snapshot:
     if bool(counters["carries"]) != (stream is not None and stream.carry_state):
         raise SnapshotError("`counters.carries` must be equal to `stream.carries`")
     classes = model.populations[model.index(model.output)].size
+    votes = read_counts("votes", fields["votes"], (len(Votes), classes))
+    if votes[Votes.COUNT].min() < 0:
+        raise SnapshotError("`votes` must have no negative number of votes")
     return Snapshot(
         sample=read_integer("sample", fields["sample"], 0, MAX_COUNT),
         last_us=last_us,
         waiting=train,
         counters=counters,
-        votes=read_counts("votes", fields["votes"], (len(Votes), classes)),
+        votes=votes,
         spikes=read_counts("spikes", fields["spikes"], (len(model.populations),)),
         potential=read_state("potential", fields["potential"], (model.size,)),
         momentum=read_state("momentum", fields["momentum"], (model.size,)),

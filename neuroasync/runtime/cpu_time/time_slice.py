@@ -200,7 +200,8 @@ class TimeSlice:
 
     def _call(self, entries: list[Entry]) -> None:
         """Call functions whose turn has come, one after the other, until the slice is used up."""
-        k, self._is_in_call = 0, True
+        k = 0
+        self._is_in_call = True
         try:
             for k, entry in enumerate(entries):
                 if not self._begin_turn():

@@ -88,7 +88,7 @@ class TurnQueue:
         taken: list[Entry] = []
         while len(taken) < max_taken and by_use and by_arrival:
             entry = heapq.heappop(by_use) if takes_least_used else by_arrival.popleft()
-            if entry[WAITER] is None or not _is_waiting(entry):
+            if not _is_waiting(entry):
                 continue
             taken.append(entry.copy())
             entry[WAITER] = None

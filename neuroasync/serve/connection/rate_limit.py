@@ -45,5 +45,5 @@ class TokenBucket:
         return 0.0 if tokens >= 0 else -tokens / self._tokens_per_s
 
     def give_back(self) -> None:
-        """Give back a token that was just taken."""
+        """Give back the token that was taken last."""
         self._tokens += 1

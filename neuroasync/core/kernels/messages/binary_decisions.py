@@ -1,7 +1,7 @@
 """Writing binary messages with a decision, in MessagePack, without a Python object for each number.
 
-The label is written for an output that votes. Readouts of leaky integrators are left to a general
-encoder.
+Only final decisions of an output that votes are written here. All others are left to a general
+encoder, whose bytes these are.
 """
 
 from typing import Final
@@ -55,7 +55,7 @@ def write_decision(head, votes_at, classes, names, name_ends, sample, latency_ms
         names: u8[..], the names of all classes, each as a text of MessagePack.
         name_ends: i64[classes], where the name of each class ends; i64[0] if there are no names.
         sample: number of the sample.
-        latency_ms: latency, ms; rounded to 1 µs.
+        latency_ms: latency, ms.
         message: u8[:func:`max_size`], written.
 
     Returns:
@@ -78,8 +78,7 @@ def write_decision(head, votes_at, classes, names, name_ends, sample, latency_ms
     at = _write_integer(message, _write_bytes(message, at, _SPIKES), head[Control.SPIKES])
     at = _write_integer(message, _write_bytes(message, at, _ROUNDS), head[Control.ROUNDS])
     at = _write_byte(message, _write_bytes(message, at, _LATENCY_MS), _FLOAT64)
-    rounded_ms = np.float64(np.rint(latency_ms * 1e3) / 1e3)
-    at = _write_big_endian(message, at, rounded_ms.view(np.int64), 8)
+    at = _write_big_endian(message, at, np.float64(latency_ms).view(np.int64), 8)
     return _write_bytes(message, at, _FINAL)
 
 
