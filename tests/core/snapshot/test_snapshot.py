@@ -201,6 +201,15 @@ async def test_invalid_envelope_of_a_snapshot_is_rejected(change, message):
         read_snapshot(sealed(fields, change), simulator, BUNDLE.digest)
 
 
+async def test_snapshot_with_a_negative_number_of_votes_is_rejected():
+    simulator, fields = await snapshot_fields()
+    votes = np.frombuffer(bytearray(fields["votes"]["data"]), "<i8")
+    votes[0] = -1
+    forged = {**fields, "votes": {**fields["votes"], "data": votes.tobytes()}}
+    with pytest.raises(na.SnapshotError, match=r"^`votes` must have no negative number of votes$"):
+        read_snapshot(sealed(forged), simulator, BUNDLE.digest)
+
+
 async def test_any_changed_byte_is_detected():
     async with na.Network(BUNDLE) as network, network.session() as session:
         await session.send(SAMPLE)
