@@ -12,8 +12,9 @@ overtake any number of sessions with long ones. The second rule lets no session 
 import asyncio
 import math
 import time
+from collections import deque
 from collections.abc import Callable
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final, TypeAlias
 from weakref import WeakKeyDictionary
 
 from neuroasync.runtime.cpu_time.cpu_account import CpuAccount
@@ -46,6 +47,9 @@ _RIGHT: Final = 0.8
 _MAX_WOKEN: Final = 64
 """Maximum number of sessions that are woken in one turn, which they use one after the other."""
 
+Call: TypeAlias = tuple[Callable[..., None], tuple[Any, ...]]
+"""A function and its arguments."""
+
 
 class TimeSlice:
     """The time slice of one event loop; :meth:`of_running_loop` returns the shared one.
@@ -74,6 +78,7 @@ class TimeSlice:
         self._served = 0
         self.deadline = self.opened_cpu_s = 0.0
         self._is_open = self._is_in_call = False
+        self._last: deque[Call] = deque()  # what follows the calls of this turn
         self._rate = 1e8
         self._share = _MIN_SHARE
 
@@ -198,6 +203,16 @@ class TimeSlice:
         if not self._is_open:
             self._open()
 
+    def call_last(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Call a function after those that :meth:`call_in_turn` calls in this turn.
+
+        Outside of such a function, it is called at once.
+        """
+        if self._is_in_call:
+            self._last.append((function, arguments))
+        else:
+            function(*arguments)
+
     def _call(self, entries: list[Entry]) -> None:
         """Call functions whose turn has come, one after the other, until the slice is used up."""
         k = 0
@@ -215,6 +230,17 @@ class TimeSlice:
             raise
         finally:
             self._is_in_call = False
+            self._call_last()
+
+    def _call_last(self) -> None:
+        """Call what follows the calls of this turn."""
+        try:
+            while self._last:
+                function, arguments = self._last.popleft()
+                function(*arguments)
+        finally:
+            if self._last:  # after an exception
+                asyncio.get_running_loop().call_soon(self._call_last)
 
     def _keep_places(self, entries: list[Entry]) -> None:
         """Let entries that were woken in vain wait again, before all others."""

@@ -10,6 +10,7 @@ from neuroasync.messages import EventMessage, format_events
 from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 from neuroasync.runtime.session import Session
 from neuroasync.serve.connection import arrival
+from neuroasync.serve.connection.websocket import Socket
 from tests.helpers.asgi_client import assert_matches, connect, settle, wait_until
 
 
@@ -190,4 +191,38 @@ async def test_each_of_many_connections_has_its_turn(make_app, trains, expected,
         for socket in sockets:
             await socket.__aexit__(None, None, None)
     assert app.state.counts.of("samples_accepted") == {"answered": 120}
+    app.state.counts.check_at_rest()
+
+
+async def test_responses_of_a_turn_are_sent_together_after_its_last_decision(
+    make_app, trains, expected, monkeypatch, no_leaks
+):
+    now_s, decided_s, order = 100.0, 10.0, []
+    decide, write = Session.decide_nowait, Socket.write
+
+    def decide_slowly(session, events):
+        nonlocal now_s
+        now_s += decided_s
+        order.append("decision")
+        return decide(session, events)
+
+    def write_in_order(socket, data):
+        order.append("response")
+        write(socket, data)
+
+    monkeypatch.setattr(Session, "decide_nowait", decide_slowly)
+    monkeypatch.setattr(Socket, "write", write_in_order)
+    monkeypatch.setattr(arrival, "time", SimpleNamespace(perf_counter=lambda: now_s))
+    app = make_app()
+    async with connect(app, "seed=5") as first, connect(app, "seed=5") as second:
+        for n, train in enumerate(trains[:4]):  # more are called in each turn, at first one
+            await settle()
+            order.clear()
+            for socket in (first, second):
+                socket.send_sample(train)
+            responses = [await socket.receive() for socket in (first, second)]
+            for response in responses:
+                assert_matches(response, expected[n])
+    assert order == ["decision", "decision", "response", "response"]
+    assert [response["latency_ms"] for response in responses] == [20_000, 20_000]
     app.state.counts.check_at_rest()
