@@ -6,6 +6,7 @@ import pytest
 
 from neuroasync import Network, SpikeTrain
 from neuroasync.messages import EventMessage, format_events
+from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 from tests.helpers.asgi_client import assert_matches, connect, split
 
 
@@ -269,6 +270,8 @@ async def test_readable_malformed_messages_count_towards_closing(make_app, train
 
 async def test_closing_for_malformed_messages_refuses_the_open_sample(make_app, trains, no_leaks):
     app = make_app(max_malformed_in_a_row=1)
+    # On a slow machine, the server would otherwise close before it reads the second message.
+    app.state.server_state.read_slice = TimeSlice(1e9)
     async with connect(app) as socket:
         socket.send('{"t_us": [5, 1], "index": [0, 0], "end": true}')
         socket.send_sample(split(trains[0], (30,))[0], end=False)
