@@ -20,6 +20,7 @@ import numpy as np
 
 from neuroasync.core.formats.atomic_write import atomic_file
 from neuroasync.metrics.mean import Mean
+from neuroasync.metrics.orders.mode_comparison import compare_modes
 from neuroasync.study.design.builtin_cases import CASES
 from neuroasync.study.design.stop_rules import ONE_POINT
 from neuroasync.study.report.number_format import counted, percent, points
@@ -43,6 +44,8 @@ _TARGETS: Final = {
     "fashion-mnist": ((3.0, None),),
 }
 """Targets of the spike penalty by case, and epochs if they differ from those of the recipe."""
+_MODES: Final = "layer-sync; random,momentum,fifo F=1,8,32 prioritised,queued"
+"""The run modes of the study, layer-sync first."""
 _NEURONS: Final = f"decay=0.9 v_threshold=1.0 {VOTING}"
 _POPULATIONS: Final = "conv1 c8k5s2; conv2 c16k3s2; hidden d64; output d10"
 _CONVOLUTIONS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
@@ -100,6 +103,15 @@ def sparser(case: str) -> Iterator[list[Variant]]:
         ]
 
 
+def longer(case: str) -> Iterator[Variant]:
+    """Yield the networks of the study, each followed by one with twice as many epochs."""
+    for training in _COMPARED:
+        recipe = RECIPES[case][training]
+        yield Variant(case, training)
+        twice = _with(recipe, epochs=2 * recipe.config.epochs)
+        yield Variant(case, training, "twice the epochs", twice)
+
+
 def convolutional(case: str) -> list[Variant]:
     """Return the dense network of the study and the one with convolutions."""
     topology, changes = _CONVOLUTIONS[case]
@@ -115,9 +127,9 @@ def _with(recipe: Recipe, **changes: Any) -> Recipe:
 def measure(variant: Variant, study: Path, seed: int, data: str) -> dict[str, Any]:
     """Measure a network on held-out samples, after training it if it is not one of the study.
 
-    The result has the accuracy, rounds and spikes in each order, both until quiet and with the stop
-    rule that takes the fewest rounds on validation samples, among those that lose at most one point
-    there.
+    The result has the accuracy in each run mode until quiet. It also has the accuracy, rounds and
+    spikes in each order, both until quiet and with the stop rule that takes the fewest rounds on
+    validation samples, among those that lose at most one point there.
     """
     subject = read_subject(study, variant.case, variant.training, seed, data)
     if variant.recipe is not None:
@@ -129,7 +141,14 @@ def measure(variant: Variant, study: Path, seed: int, data: str) -> dict[str, An
         "validation": subject.bundle.meta["validation_accuracy"],
         "parameters": subject.bundle.meta["parameters"],
         "orders": {order: _order(subject, order) for order in _ORDERS},
+        "modes": _accuracies(subject),
     }
+
+
+def _accuracies(subject: Subject) -> list[float | None]:
+    """Return the accuracy on held-out samples in each run mode."""
+    compared = compare_modes(subject.bundle, subject.test, _MODES, seed=subject.seed)
+    return [run.summary.accuracy for run in compared.runs]
 
 
 def _order(subject: Subject, order: str) -> dict[str, Any]:
@@ -189,6 +208,28 @@ def _share(part: Results, whole: Results, column: str) -> float:
     return 100 * sum(one[column] for one in part) / sum(one[column] for one in whole)
 
 
+def longer_rows(folder: Path) -> Rows:
+    """Yield the accuracy over all run modes, and that under layer-sync, until quiet."""
+    for case in TITLES:
+        study: Results = ()
+        for variant in longer(case):
+            results = variant.results(folder)
+            study = study or results
+            over_modes = np.mean([result["modes"] for result in results], axis=0)
+            layered = [[result["modes"][0] for result in each] for each in (results, study)]
+            change = [one - other for one, other in zip(*layered, strict=True)]
+            spikes = [result["orders"]["layer-sync"]["quiet"]["spikes"] for result in results]
+            yield [
+                TITLES[case],
+                f"`{variant.training}`{', ' if variant.label else ''}{variant.label}",
+                f"{100 * over_modes.mean():.1f}",
+                f"{100 * over_modes.min():.1f}",
+                percent(Mean.of(layered[0])),
+                "" if results is study else points(Mean.of(change)),
+                counted(Mean.of(spikes)),
+            ]
+
+
 def convolution_rows(folder: Path) -> Rows:
     """Yield the accuracy of dense networks and of networks with convolutions, until quiet."""
     for case in _CONVOLUTIONS:
@@ -219,6 +260,7 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     groups = [group for case in _TARGETS for group in sparser(case)]
+    groups += [list(longer(case)) for case in TITLES]
     groups += [convolutional(case) for case in _CONVOLUTIONS]
     for variant in (variant for group in groups for variant in group):
         for seed in SEEDS:
@@ -227,8 +269,11 @@ def main() -> None:
                 measured = measure(variant, args.study, seed, args.data)
                 with atomic_file(path, StudyError) as file:
                     file.write(json.dumps(measured, indent=1).encode())
-    page = with_rows(PAGE.read_text("utf-8"), "sparser", sparse_rows(args.out))
-    PAGE.write_text(with_rows(page, "convolutions", convolution_rows(args.out)), "utf-8")
+    tables = {"sparser": sparse_rows, "longer": longer_rows, "convolutions": convolution_rows}
+    page = PAGE.read_text("utf-8")
+    for name, rows in tables.items():
+        page = with_rows(page, name, rows(args.out))
+    PAGE.write_text(page, "utf-8")
 
 
 if __name__ == "__main__":

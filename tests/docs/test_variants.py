@@ -21,6 +21,8 @@ from tools.variants import (
     Variant,
     convolution_rows,
     convolutional,
+    longer,
+    longer_rows,
     measure,
     sparse_rows,
     sparser,
@@ -47,7 +49,8 @@ def results(early, quiet=(0.9, 40.0, 160.0)):
     """Return results with the same outcome in all orders."""
     one = {"early": outcome(*early), "quiet": outcome(*quiet)}
     orders = dict.fromkeys(("layer-sync", "random", "fifo"), one)
-    return {"validation": 0.95, "parameters": 12_345, "orders": orders}
+    modes = [quiet[0]] * 18 + [quiet[0] / 2]
+    return {"validation": 0.95, "parameters": 12_345, "orders": orders, "modes": modes}
 
 
 @pytest.fixture
@@ -103,6 +106,29 @@ def test_sparser_networks_differ_from_the_recipe_in_the_target_and_the_epochs_on
         assert "penalty_target" in changed
 
 
+def test_longer_trainings_are_compared_with_those_of_the_study_over_all_modes(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(variants, "TITLES", {"digits": "digits"})
+    for variant in longer("digits"):
+        accuracy = 0.92 if variant.label else 0.9
+        for seed in SEEDS:
+            text = json.dumps(results((0.9, 1.0, 1.0), (accuracy, 40.0, 1234.0)))
+            variant.path(tmp_path, seed).write_text(text, "utf-8")
+        if variant.label:
+            config = RECIPES["digits"][variant.training].config
+            assert variant.recipe.config.epochs == 2 * config.epochs
+    rows = [list(row) for row in longer_rows(tmp_path)]
+    assert [row[1] for row in rows] == [
+        "`layered`", "`layered`, twice the epochs",
+        "`unlayered-any`", "`unlayered-any`, twice the epochs",
+    ]  # fmt: skip
+    assert rows[0][2:4] == ["87.6", "45.0"]  # (18 * 90 + 45) / 19
+    assert rows[0][5] == ""
+    assert rows[3][4].startswith("92.0")
+    assert rows[3][5].startswith("+2.0")
+
+
 def test_convolutional_networks_connect_every_population_to_the_output(tmp_path):
     for case in ("mnist", "nmnist-small"):
         dense, convolutions = convolutional(case)
@@ -139,10 +165,14 @@ def test_outcomes_are_those_of_deciding_the_held_out_samples(tmp_path):
         assert runs["early"]["rounds"] < runs["quiet"]["rounds"]
         assert runs["early"]["spikes"] < runs["quiet"]["spikes"]
     assert measured["parameters"] == bundle.model.parameters
+    assert len(measured["modes"]) == 19
+    assert measured["modes"][0] == measured["orders"]["layer-sync"]["quiet"]["accuracy"]
+    assert outcome["accuracy"] in measured["modes"]
 
 
 def test_every_network_has_its_own_files(tmp_path):
     networks = [v for case in NAMES for group in sparser(case) for v in group]
+    networks += [v for case in NAMES for v in longer(case) if v.label]
     networks += [v for case in ("mnist", "nmnist-small") for v in convolutional(case) if v.label]
     paths = {variant.path(tmp_path, seed) for variant in networks for seed in SEEDS}
     assert len(paths) == len(networks) * len(SEEDS)
@@ -151,4 +181,5 @@ def test_every_network_has_its_own_files(tmp_path):
 def test_page_has_the_tables_that_the_tool_fills(folder):
     page = PAGE.read_text("utf-8")
     assert "| digits | target 2 |" in with_rows(page, "sparser", sparse_rows(folder))
-    assert "| only |" in with_rows(page, "convolutions", [["only"]])
+    for name in ("longer", "convolutions"):
+        assert "| only |" in with_rows(page, name, [["only"]])
