@@ -78,7 +78,7 @@ class TimeSlice:
         self._served = 0
         self.deadline = self.opened_cpu_s = 0.0
         self._is_open = self._is_in_call = False
-        self._last: deque[Call] = deque()  # what follows the calls of this turn
+        self._last_calls: deque[Call] = deque()  # they follow the other calls of this turn
         self._rate = 1e8
         self._share = _MIN_SHARE
 
@@ -204,12 +204,14 @@ class TimeSlice:
             self._open()
 
     def call_last(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Call a function after those that :meth:`call_in_turn` calls in this turn.
+        """Call a function at the end of this turn, after those that :meth:`call_in_turn` calls.
 
-        Outside of such a function, it is called at once.
+        No other callback of the event loop runs in between. The function runs even if an earlier
+        one has raised an error, and its time is not part of the slice. If no function of
+        :meth:`call_in_turn` is running, it is called at once.
         """
         if self._is_in_call:
-            self._last.append((function, arguments))
+            self._last_calls.append((function, arguments))
         else:
             function(*arguments)
 
@@ -230,17 +232,17 @@ class TimeSlice:
             raise
         finally:
             self._is_in_call = False
-            self._call_last()
+            self._run_last_calls()
 
-    def _call_last(self) -> None:
-        """Call what follows the calls of this turn."""
+    def _run_last_calls(self) -> None:
+        """Call the functions that :meth:`call_last` has kept for the end of this turn."""
         try:
-            while self._last:
-                function, arguments = self._last.popleft()
+            while self._last_calls:
+                function, arguments = self._last_calls.popleft()
                 function(*arguments)
         finally:
-            if self._last:  # after an exception
-                asyncio.get_running_loop().call_soon(self._call_last)
+            if self._last_calls:  # after an error, which concerns none of them
+                self._run_last_calls()
 
     def _keep_places(self, entries: list[Entry]) -> None:
         """Let entries that were woken in vain wait again, before all others."""

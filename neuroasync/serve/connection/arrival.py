@@ -186,9 +186,9 @@ class ArrivalDecider:
             return False
         inbox.use_number()
         self._next_number = number + 1
-        # A write that wakes the client costs twice as much as one to a client that is awake, as the
-        # first write of a turn leaves it.
         is_binary = not isinstance(data, str)
+        # Responses that are written one after the other cost less. If the clients are in one
+        # process, for example, only the first write wakes it.
         self._run_slice.call_last(self._send, decision, number, len(events), arrived_s, is_binary)
         return True
 

@@ -1,4 +1,4 @@
-"""Functions are called in the time slices of sessions, and what follows them after them."""
+"""Functions that are called in a time slice, or at the end of a turn."""
 
 import asyncio
 
@@ -84,7 +84,7 @@ async def test_last_calls_follow_all_calls_of_a_turn_in_order(clock):
         t.call_last(called.append, -n)
         clock.now += 0.3 * time_slice.SLICE_S
 
-    for _ in range(3):  # more are called in each turn
+    for _ in range(3):  # after each of these turns, twice as many calls are woken in the next one
         t.is_exhausted()
         await turns(2)
     for n in range(1, 7):
@@ -99,22 +99,26 @@ async def test_last_call_outside_of_a_turn_is_immediate():
     assert called == [1]
 
 
-async def test_last_calls_follow_although_a_call_and_one_of_them_fail():
+async def test_errors_do_not_delay_the_last_calls_of_a_turn():
     t, called, errors = TimeSlice.of_running_loop(), [], []
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: errors.append(str(context["exception"])))
+    loop.set_exception_handler(lambda _, context: errors.append(context["exception"]))
 
     def fail(text):
         raise ArithmeticError(text)
 
     def call():
-        t.call_last(fail, "last")
+        loop.call_soon(called.append, "next callback")
+        t.call_last(fail, "first")
         t.call_last(called.append, 1)
+        t.call_last(fail, "third")
         t.call_last(called.append, 2)
         fail("call")
 
     t.call_in_turn(call, CpuAccount())
     await turns(10)
     loop.set_exception_handler(None)
-    assert called == [1, 2]
-    assert errors == ["last"]
+    assert called == [1, 2, "next callback"]
+    (error,) = errors
+    chain = [error, error.__context__, error.__context__.__context__]
+    assert [str(error) for error in chain] == ["third", "first", "call"]

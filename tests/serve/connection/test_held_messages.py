@@ -176,17 +176,20 @@ async def test_held_sample_waits_until_the_client_reads(
     app.state.counts.check_at_rest()
 
 
-async def test_each_of_many_connections_has_its_turn(make_app, trains, expected, no_leaks):
+async def test_each_of_many_connections_has_its_turn(make_app, network, trains, no_leaks):
     app = make_app()
-    sockets = [connect(app, "seed=5") for _ in range(40)]
+    seeds = range(40)
+    expected = [await network.decide_all(trains[:3], seed=seed) for seed in seeds]
+    assert len({tuple(first.votes) for first, *_ in expected}) > 1  # a mix-up would be seen
+    sockets = [connect(app, f"seed={seed}") for seed in seeds]
     async with asyncio.timeout(20):
         opened = [await socket.__aenter__() for socket in sockets]
         await settle()
         for n, train in enumerate(trains[:3]):
             for socket in opened:
                 socket.send_sample(train)
-            for socket in opened:
-                assert_matches(await socket.receive(), expected[n])
+            for socket, decisions in zip(opened, expected, strict=True):
+                assert_matches(await socket.receive(), decisions[n])
             await settle()
         for socket in sockets:
             await socket.__aexit__(None, None, None)
@@ -215,7 +218,7 @@ async def test_responses_of_a_turn_are_sent_together_after_its_last_decision(
     monkeypatch.setattr(arrival, "time", SimpleNamespace(perf_counter=lambda: now_s))
     app = make_app()
     async with connect(app, "seed=5") as first, connect(app, "seed=5") as second:
-        for n, train in enumerate(trains[:4]):  # more are called in each turn, at first one
+        for n, train in enumerate(trains[:4]):  # the first turn makes one decision, later ones two
             await settle()
             order.clear()
             for socket in (first, second):
