@@ -150,7 +150,7 @@ class ArrivalDecider:
             self.release()
 
     def _decide(self, data: str | bytes, arrived_s: float, began_s: float) -> bool:
-        """Decide the sample of a message and answer it; return whether that was possible.
+        """Decide the sample of a message; return whether that was possible.
 
         Args:
             data: The message.
@@ -160,15 +160,15 @@ class ArrivalDecider:
         # If other connections wait to read, this one waits behind them.
         if self._read_slice.is_contended or not self._socket.can_write:
             return False
-        is_answered = self._answer(data, arrived_s)
+        is_decided = self._decide_sample(data, arrived_s)
         self._account.charge(time.perf_counter() - began_s)
-        if is_answered:
+        if is_decided:
             self._skipped = 0
         else:
             self._skipped = self._to_skip = min(_MAX_SKIPPED, 2 * self._skipped + 1)
-        return is_answered
+        return is_decided
 
-    def _answer(self, data: str | bytes, arrived_s: float) -> bool:
+    def _decide_sample(self, data: str | bytes, arrived_s: float) -> bool:
         session, inbox = self._session, self._inbox
         number = inbox.samples_sent
         try:
