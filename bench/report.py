@@ -35,14 +35,21 @@ def print_and_save(
 ) -> int:
     """Print each result when it is there, save all of them, and return the exit status.
 
+    The exit status is 1 if a check failed or pyperf is missing.
+
     Args:
         measure: Returns the results. It may also print to the console.
         folder: Folder to save to.
-        failure: What is wrong if ``measure`` raises CheckError. The exit status is then 1.
+        failure: What is wrong if ``measure`` raises CheckError.
         **settings: Settings of the run to save.
     """
     console = Console(width=None if sys.stdout.isatty() else 200)
     results = []
+    try:
+        machine = describe()  # before the measurement, which would be lost if it failed
+    except ModuleNotFoundError as missing:
+        print(f"{missing}: pip install -c constraints.txt -e '.[bench]'", file=sys.stderr)
+        return 1
     try:
         for result in measure(console):
             print_result(result, console)
@@ -50,7 +57,7 @@ def print_and_save(
     except CheckError as error:
         print(f"{failure}: {error}", file=sys.stderr)
         return 1
-    path = save(as_json(results, describe()) | settings, folder)
+    path = save(as_json(results, machine) | settings, folder)
     console.print(f"wrote {path}", highlight=False)
     return 0
 

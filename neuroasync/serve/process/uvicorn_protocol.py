@@ -203,8 +203,8 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         """Send a message of the app. Cancellation: safe; it was sent completely or not at all."""
         if message["type"] != "websocket.send" or not self.handshake_complete:
             await super().send(message)
-            if message["type"] == "websocket.accept":
-                self._resume_reading()
+            if message["type"] in ("websocket.accept", "websocket.close"):
+                self._read_on()
             return
         if not self.writable.is_set():
             await self.writable.wait()
@@ -243,12 +243,12 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
                 self._needed = end - at
                 break
             kind = data[at]
-            if kind in frames.MESSAGES and not self._is_fragmented:
+            if kind in frames.MESSAGES and not (self._is_fragmented or self.close_sent):
                 self._deliver(kind, frames.unmask(data, payload, end), end - at)
             else:
                 self._handle_other(kind, data, at, payload, end)
                 others += 1
-            if self.close_sent or self.transport.is_closing():
+            if self.transport.is_closing():
                 return
             at = end
             if others == _MAX_FRAMES_PER_TURN and at < size:
@@ -261,12 +261,12 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
 
     def _parse_by_library(self) -> None:
         """Let the library parse some received data in this turn of the event loop."""
-        if self._is_yielding or self.close_sent or self.transport.is_closing():
+        if self._is_yielding or self.transport.is_closing():
             return
         part = bytes(self._unread[:_LIBRARY_BYTES_PER_TURN])
         del self._unread[:_LIBRARY_BYTES_PER_TURN]
         super().data_received(part)
-        if self._unread and not self.close_sent:
+        if self._unread and not self.transport.is_closing():
             self._yield_turn()
 
     def _yield_turn(self) -> None:
@@ -303,7 +303,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             self.deliver(content)
 
     def _handle_other(self, kind: int, data: bytes, at: int, payload: int, end: int) -> None:
-        """Answer a ping, or leave a control frame or a fragment to the library."""
+        """Answer a ping, or leave the frame to the library, which discards messages at the end."""
         if kind == frames.PING and self.conn.state is State.OPEN:
             self.transport.write(frames.make_frame(frames.PONG, frames.unmask(data, payload, end)))
             self._check_pongs()
@@ -313,12 +313,9 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         super().data_received(data[at:end])
 
     def _is_ahead(self) -> bool:
-        return (
-            self.queue.qsize() >= _MAX_MESSAGES_AHEAD
-            or self._bytes_ahead >= _MAX_BYTES_AHEAD
-            or self._is_pong_unread
-            or self._is_yielding
-        )
+        is_full = self.queue.qsize() >= _MAX_MESSAGES_AHEAD or self._bytes_ahead >= _MAX_BYTES_AHEAD
+        # After a close frame, messages are discarded, and the client's own one may follow many.
+        return (is_full and not self.close_sent) or self._is_pong_unread or self._is_yielding
 
     def _pause_reading(self) -> None:
         if not self.read_paused:

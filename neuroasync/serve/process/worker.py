@@ -33,6 +33,11 @@ log: Final = logging.getLogger("neuroasync.serve")
 _UVICORN_SHUTDOWN_S: Final = 1
 """How long uvicorn may take to shut down after draining, in seconds."""
 
+_CLOSING_S: Final = 1.0
+"""How long clients may take to answer the close frames of the shutdown, in seconds."""
+
+_CLOSING_POLL_S: Final = 0.02
+
 _ACCEPTS_PER_TURN: Final = 32
 """Maximum number of connections that are accepted in one turn of the event loop."""
 
@@ -89,9 +94,11 @@ class _Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             if isinstance(connection, HttpProtocol):
                 connection.stop_receiving()
-        # The shutdown of uvicorn itself follows and needs some of the time.
+        # The answers to the close frames and the shutdown of uvicorn itself need some of the time.
         timeout_s = self._shutdown_timeout_s
-        self._drain_timeout = asyncio.timeout(max(timeout_s - _UVICORN_SHUTDOWN_S, timeout_s / 2))
+        closing_s = min(_CLOSING_S, timeout_s / 4)
+        drain_s = max(timeout_s - closing_s - _UVICORN_SHUTDOWN_S, timeout_s / 2)
+        self._drain_timeout = asyncio.timeout(drain_s)
         try:
             async with self._drain_timeout:
                 await self._server_state.drain()
@@ -103,12 +110,29 @@ class _Server(uvicorn.Server):
                     "shutdown timeout: not all accepted samples were answered",
                     extra={"shutdown_timeout_s": timeout_s},
                 )
+        await self._wait_for_close_frames(closing_s)
         await super().shutdown(sockets)
         if self.force_exit:
             # Uvicorn does not end the app then, and logs a traceback when the app is cancelled.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_UVICORN_SHUTDOWN_S):
                     await self.lifespan.shutdown()
+
+    async def _wait_for_close_frames(self, timeout_s: float) -> None:
+        """Wait until the clients have answered the close frames.
+
+        A connection that is closed while data arrives is reset. Its client then loses the responses
+        that it has not read.
+        """
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + timeout_s
+        # Uvicorn has no event for the end of its connections.
+        while self._awaits_close_frame() and loop.time() < end_s:  # noqa: ASYNC110
+            await asyncio.sleep(_CLOSING_POLL_S)
+
+    def _awaits_close_frame(self) -> bool:
+        connections = () if self.force_exit else self.server_state.connections
+        return any(isinstance(c, WebsocketProtocol) and c.close_sent for c in connections)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Start draining at the first signal. Stop waiting at the second one."""

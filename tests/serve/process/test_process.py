@@ -177,6 +177,23 @@ def test_shutdown_with_a_client_that_reads_nothing_ends_with_exit_code_0(bundle)
         assert code == 0
 
 
+def test_shutdown_waits_for_the_answer_to_its_close_frame(bundle):
+    """Closing earlier would reset a connection whose client sends, and lose unread responses."""
+    with ServerProcess(bundle) as server, _silent_client(server.port) as client:
+        client.sendall(EMPTY_SAMPLE)
+        received = client.recv(1000)
+        server._process.send_signal(signal.SIGTERM)
+        while b"\x03\xe9the server is shutting down" not in received:
+            received += client.recv(1000)
+        client.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+        client.settimeout(60)
+        client.sendall(EMPTY_SAMPLE + frame(b"\x03\xe9", 0x88))
+        assert client.recv(1) == b""
+        assert server._process.wait(30) == 0
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_second_signal_stops_waiting_without_a_traceback(bundle, workers, capfd):
     options = ("--shutdown-timeout", "60", "--max-messages-per-s", "100000", "--workers", workers)
