@@ -37,6 +37,7 @@ _CLOSING_S: Final = 1.0
 """How long clients may take to answer the close frames of the shutdown, in seconds."""
 
 _CLOSING_POLL_S: Final = 0.02
+"""How often the server looks whether they have answered, in seconds."""
 
 _ACCEPTS_PER_TURN: Final = 32
 """Maximum number of connections that are accepted in one turn of the event loop."""
