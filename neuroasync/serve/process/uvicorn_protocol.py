@@ -303,7 +303,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             self.deliver(content)
 
     def _handle_other(self, kind: int, data: bytes, at: int, payload: int, end: int) -> None:
-        """Answer a ping, or leave the frame to the library. After a close frame, it drops messages."""
+        """Answer a ping, or leave the frame to the library, which drops messages after a close."""
         if kind == frames.PING and self.conn.state is State.OPEN:
             self.transport.write(frames.make_frame(frames.PONG, frames.unmask(data, payload, end)))
             self._check_pongs()
