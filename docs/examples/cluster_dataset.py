@@ -24,4 +24,4 @@ with Cluster("local", cpus=2):
     for row in decided.take(3):
         print(row["number"], row["decided_label"], row["votes"], row["rounds"])
     print(f"{decided.map_batches(mark).mean('is_right'):.1%} are right")
-    decided.write_parquet("decisions")
+    decided.write_parquet("decisions", mode="overwrite")

@@ -68,7 +68,9 @@ def parse_query(
     if "policy" in values:
         run["policy"] = cast("PolicyName", values["policy"])  # the network checks the name
     if "group_size" in values:
-        run["group_size"] = _parse_integer("group_size", values["group_size"])
+        run["group_size"] = _parse_integer(
+            "group_size", values["group_size"], "an integer of at least 1"
+        )
     if "until" in values:
         run["until"] = values["until"]
     if "input" in values:
@@ -80,15 +82,17 @@ def parse_query(
 
 def _parse_seed(text: str | None) -> int | None:
     try:
-        return None if text is None else check_seed(_parse_integer("seed", text))
+        if text is None:
+            return None
+        return check_seed(_parse_integer("seed", text, "an integer from 0 to 2**64 - 1"))
     except ValueError as error:
         raise QueryError(str(error)) from error
 
 
-def _parse_integer(name: str, text: str) -> int:
+def _parse_integer(name: str, text: str, requirement: str) -> int:
     # The length is checked first, because converting long texts takes quadratic time.
     if not (len(text) <= _MAX_DIGITS and text.isascii() and text.isdecimal()):
-        raise QueryError(f"`{name}` must be an integer of at least 0, got {text!r:.80}")
+        raise QueryError(f"`{name}` must be {requirement}, got {text!r:.80}")
     return int(text)
 
 

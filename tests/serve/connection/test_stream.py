@@ -114,11 +114,11 @@ async def test_query_selects_the_run_options(make_app, network, trains, no_leaks
     [
         ("policy=best", "'best'"),
         ("group_size=0", "group_size"),
-        ("group_size=two", "`group_size` must be an integer of at least 0, got 'two'"),
+        ("group_size=two", "`group_size` must be an integer of at least 1, got 'two'"),
         ("until=soon", "'soon'"),
         ("until=confidence(0.9)", "calibration"),
         ("input=last", "'last'"),
-        ("seed=-1", "`seed` must be an integer of at least 0, got '-1'"),
+        ("seed=-1", "`seed` must be an integer from 0 to 2**64 - 1, got '-1'"),
         ("seed=18446744073709551616", "18446744073709551616"),
         ("provisional=maybe", "`provisional` must be 0 or 1, got 'maybe'"),
         (
