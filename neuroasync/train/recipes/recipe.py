@@ -68,6 +68,8 @@ TRAININGS: Final[tuple[Training, ...]] = (
 ANY_ORDER: Final = "layer-sync x4; random,momentum,fifo F=1,8 prioritised,queued"
 """Run modes of ``unlayered-any``. Each of the four policies is drawn equally often. With fewer
 batches under layer-sync, networks with a single timestep forget it."""
+_ANY_EPOCHS: Final = 2
+"""Factor of the epochs of ``unlayered-any``, which has more to learn than the others."""
 
 _PAPER: Final = "decay=0.0 v_threshold=0.3"
 """Neurons as in the paper: no memory between timesteps, and a low threshold."""
@@ -119,12 +121,13 @@ def recipes_of(paper: str, leaky: str, config: TrainConfig) -> Recipes:
         config, loss="timestep", vote_scale=1.0, penalty=0.0, input_dropout=0.0,
         surrogate_slope=1.5, lr=_PAPER_LR,
     )  # fmt: skip
+    for_any = replace(config, policy="random", modes=ANY_ORDER, epochs=_ANY_EPOCHS * config.epochs)
     return {
         "layered-paper": Recipe(paper, as_paper),
         "layered": Recipe(leaky, config),
         "unlayered-random": Recipe(leaky, replace(config, policy="random")),
         "unlayered-momentum": Recipe(leaky, replace(config, policy="momentum")),
-        "unlayered-any": Recipe(leaky, replace(config, policy="random", modes=ANY_ORDER)),
+        "unlayered-any": Recipe(leaky, for_any),
     }
 
 
@@ -270,7 +273,7 @@ RECIPES: Final[Mapping[str, Recipes]] = {
     "mnist": _MNIST,
     "fashion-mnist": _MNIST,
     "nmnist-small": _stack(20_000, "2x34x34", 10, _CAMERA, _REPEATING),
-    "spoken-digits": _stack(10_000, "2x32", 10, replace(_EVENTS, epochs=30, penalty_target=4.0)),
+    "spoken-digits": _stack(10_000, "2x32", 10, replace(_EVENTS, epochs=60, penalty_target=4.0)),
     "braille": _stack(25_000, "2x12", 27, _EVENTS),
     "nmnist": _stack(20_000, "2x34x34", 10, replace(_LARGE, shift=2)),
     "shd": _stack(10_000, "700", 20, _LARGE),
