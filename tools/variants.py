@@ -38,12 +38,19 @@ SEEDS: Final = (0, 1, 2)
 _ORDERS: Final = ("layer-sync", "random", "fifo")
 _COMPARED: Final[tuple[Training, ...]] = ("layered", "unlayered-any")
 _TARGETS: Final = {
-    "digits": ((3.0, None), (2.0, None)),
-    "nmnist-small": ((3.0, None), (2.0, None), (2.0, 100)),
-    "mnist": ((2.0, None),),
-    "fashion-mnist": ((3.0, None),),
+    "digits": (3.0, 2.0),
+    "nmnist-small": (3.0, 2.0),
+    "mnist": (2.0,),
+    "fashion-mnist": (3.0,),
 }
-"""Targets of the spike penalty by case, and epochs if they differ from those of the recipe."""
+"""Targets of the spike penalty, by case."""
+_TIMES: Final[Mapping[Training, tuple[float, str]]] = {
+    "layered": (2, "twice the epochs"),
+    "unlayered-random": (2, "twice the epochs"),
+    "unlayered-momentum": (2, "twice the epochs"),
+    "unlayered-any": (0.5, "half the epochs"),
+}
+"""Factor of the epochs, and what the variant is called, by training."""
 _MODES: Final = "layer-sync; random,momentum,fifo F=1,8,32 prioritised,queued"
 """The run modes of the study, layer-sync first."""
 _NEURONS: Final = f"decay=0.9 v_threshold=1.0 {VOTING}"
@@ -82,7 +89,7 @@ class Variant:
 
     def path(self, folder: Path, seed: int) -> Path:
         """Return the file with the results of a seed."""
-        label = self.label.replace(" ", "-").replace(",", "") or "study"
+        label = self.label.replace(" ", "-") or "study"
         return folder / f"{self.case}-{self.training}-{label}-{seed}.json"
 
     def results(self, folder: Path) -> Results:
@@ -94,22 +101,21 @@ class Variant:
 def sparser(case: str) -> Iterator[list[Variant]]:
     """Yield the networks that are compared for each target, those of the study first."""
     yield [Variant(case, training) for training in _COMPARED]
-    for target, epochs in _TARGETS[case]:
-        label = f"target {target:g}" + (f", {epochs} epochs" if epochs else "")
-        changes = {"penalty_target": target, **({"epochs": epochs} if epochs else {})}
-        yield [
-            Variant(case, training, label, _with(RECIPES[case][training], **changes))
-            for training in _COMPARED
-        ]
+    for target in _TARGETS[case]:
+        group = []
+        for training in _COMPARED:
+            recipe = _with(RECIPES[case][training], penalty_target=target)
+            group.append(Variant(case, training, f"target {target:g}", recipe))
+        yield group
 
 
-def longer(case: str) -> Iterator[Variant]:
-    """Yield the networks of the study, each followed by one with twice as many epochs."""
-    for training in _COMPARED:
+def trained_otherwise(case: str) -> Iterator[Variant]:
+    """Yield the networks of the study, each followed by one with more or fewer epochs."""
+    for training, (factor, label) in _TIMES.items():
         recipe = RECIPES[case][training]
         yield Variant(case, training)
-        twice = _with(recipe, epochs=2 * recipe.config.epochs)
-        yield Variant(case, training, "twice the epochs", twice)
+        changed = _with(recipe, epochs=round(factor * recipe.config.epochs))
+        yield Variant(case, training, label, changed)
 
 
 def convolutional(case: str) -> list[Variant]:
@@ -208,11 +214,11 @@ def _share(part: Results, whole: Results, column: str) -> float:
     return 100 * sum(one[column] for one in part) / sum(one[column] for one in whole)
 
 
-def longer_rows(folder: Path) -> Rows:
+def time_rows(folder: Path) -> Rows:
     """Yield the accuracy over all run modes, and that under layer-sync, until quiet."""
     for case in TITLES:
         study: Results = ()
-        for variant in longer(case):
+        for variant in trained_otherwise(case):
             results = variant.results(folder)
             study = study or results
             over_modes = np.mean([result["modes"] for result in results], axis=0)
@@ -260,7 +266,7 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     groups = [group for case in _TARGETS for group in sparser(case)]
-    groups += [list(longer(case)) for case in TITLES]
+    groups += [list(trained_otherwise(case)) for case in TITLES]
     groups += [convolutional(case) for case in _CONVOLUTIONS]
     for variant in (variant for group in groups for variant in group):
         for seed in SEEDS:
@@ -269,7 +275,7 @@ def main() -> None:
                 measured = measure(variant, args.study, seed, args.data)
                 with atomic_file(path, StudyError) as file:
                     file.write(json.dumps(measured, indent=1).encode())
-    tables = {"sparser": sparse_rows, "longer": longer_rows, "convolutions": convolution_rows}
+    tables = {"sparser": sparse_rows, "time": time_rows, "convolutions": convolution_rows}
     page = PAGE.read_text("utf-8")
     for name, rows in tables.items():
         page = with_rows(page, name, rows(args.out))

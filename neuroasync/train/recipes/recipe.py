@@ -9,7 +9,7 @@ memory between timesteps and a low threshold, the loss is computed for each time
 no spike penalty. The other trainings share the project's own recipe. They differ in the ordering
 policy of the second half of the training (or of the part that a recipe sets): layer-sync
 (``layered``), random, momentum or fifo order, or an order that is drawn for each batch
-(``unlayered-any``).
+(``unlayered-any``, which takes twice as many epochs as the others).
 
 In the project's own recipe, membrane potentials persist from timestep to timestep, and a penalty
 keeps firing sparse. Every population has a direct connection to the output. Output neurons can
@@ -69,7 +69,7 @@ ANY_ORDER: Final = "layer-sync x4; random,momentum,fifo F=1,8 prioritised,queued
 """Run modes of ``unlayered-any``. Each of the four policies is drawn equally often. With fewer
 batches under layer-sync, networks with a single timestep forget it."""
 _ANY_EPOCHS: Final = 2
-"""Factor of the epochs of ``unlayered-any``, which has more to learn than the others."""
+"""Factor of the epochs of ``unlayered-any``, which has more to learn than the other networks."""
 
 _PAPER: Final = "decay=0.0 v_threshold=0.3"
 """Neurons as in the paper: no memory between timesteps, and a low threshold."""
@@ -115,7 +115,7 @@ def recipes_of(paper: str, leaky: str, config: TrainConfig) -> Recipes:
         paper: Topology text of the network for ``layered-paper``.
         leaky: Topology text of the network for the other trainings.
         config: Configuration of ``layered``, with the policy layer-sync. The other
-            configurations are derived from it.
+            configurations are derived from it; that of ``unlayered-any`` has twice the epochs.
     """
     as_paper = replace(
         config, loss="timestep", vote_scale=1.0, penalty=0.0, input_dropout=0.0,

@@ -17,6 +17,13 @@ def test_paper_like_recipe_has_the_same_neurons_and_learning_rate_for_all_data(n
         assert neuron.reset == "zero"
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_network_for_every_order_takes_twice_the_epochs(name):
+    epochs = {training: recipe.config.epochs for training, recipe in RECIPES[name].items()}
+    longer = epochs.pop("unlayered-any")
+    assert set(epochs.values()) == {longer / 2}
+
+
 @pytest.mark.parametrize("name", ["mnist", "nmnist-small"])
 def test_all_neurons_repeat_in_the_other_recipes_of(name):
     for training, recipe in RECIPES[name].items():

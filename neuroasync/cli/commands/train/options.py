@@ -108,8 +108,8 @@ RecipeOption = Annotated[
         help="layered-paper: train layer by layer, as in the paper; layered: train layer by layer, "
         "with membrane decay and a spike penalty; unlayered-random, unlayered-momentum: the same, "
         "followed by training in the order in which the network will run; unlayered-any: the same, "
-        "with another order, group size and input mode for each batch, for a network that works in "
-        "all of them. Default: the one that --config names; required without.",
+        "twice as long, with another order, group size and input mode for each batch, so that it "
+        "works in all of them. Default: the one that --config names; required without.",
     ),
 ]  # fmt: skip
 FromOption = Annotated[
