@@ -23,7 +23,7 @@ from tools.learned_orders.measure import measure
 from tools.result_pages import PAGES, TITLES, Rows, with_rows
 
 PAGE: Final = PAGES / "learned-orders.md"
-CASES: Final = ("digits", "nmnist-small", "mnist", "spoken-digits")
+CASES: Final = ("digits", "nmnist-small", "mnist", "fashion-mnist", "spoken-digits")
 """The cases in the order of the page."""
 UNLEARNED: Final = ("spoken-digits",)
 """Cases whose samples take too many rounds for a search."""
