@@ -8,6 +8,7 @@ import pytest
 import neuroasync as na
 from neuroasync.runtime.streams.driver import StreamDriver
 from tests.helpers.relay_streams import RELAY, opened, settle
+from tests.helpers.resumable_streams import BUNDLE, TRAIN
 from tests.helpers.small_networks import sample
 
 
@@ -120,3 +121,13 @@ async def test_a_session_releases_a_stream_that_has_ended(no_leaks):
         await decisions.aclose()
         del decisions
         assert stream_drivers() <= before
+
+
+async def test_stream_of_samples_detects_another_call(no_leaks):
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        stream = session.stream([TRAIN] * 3)
+        await anext(stream)
+        await session.send(([0, 500], [1, 2]))
+        with pytest.raises(RuntimeError, match=r"^the session was used by another call"):
+            await anext(stream)
+        assert (await session.finish_sample()).input_events == 2
