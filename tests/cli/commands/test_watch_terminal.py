@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -30,9 +31,10 @@ def in_terminal(*args, until=None, meanwhile=lambda: None):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     os.close(end)
-    text, is_interrupted = b"", False
+    text, is_interrupted, began_s = b"", False, time.monotonic()
     try:
         while True:
+            assert time.monotonic() - began_s < 120, f"the command has not ended: {text}"
             meanwhile()
             if not select.select([terminal], [], [], 0.02)[0]:
                 continue
