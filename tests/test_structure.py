@@ -1,5 +1,6 @@
 """The structure that newcomers rely on: small modules, small folders, no import cycle."""
 
+from collections.abc import Iterable
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -18,14 +19,26 @@ def modules(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.py"))
 
 
+def too_long(paths: Iterable[Path]) -> dict[str, int]:
+    """Return the files with too many lines, and how many each has."""
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in paths}
+    return {name: n for name, n in lengths.items() if n > MAX_LINES}
+
+
 FOLDERS = sorted({path.parent for path in PACKAGE.rglob("*.py")})
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
 def test_a_folder_holds_few_modules_of_moderate_length(folder):
     assert len(modules(folder)) <= MAX_MODULES
-    lengths = {path.name: len(path.read_text().splitlines()) for path in modules(folder)}
-    assert {name: n for name, n in lengths.items() if n > MAX_LINES} == {}
+    assert too_long(modules(folder)) == {}
+
+
+@pytest.mark.parametrize("folder", ["bench", "examples", "tests", "tools"])
+def test_files_beside_the_package_have_a_moderate_length(folder):
+    paths = list((ROOT / folder).rglob("*.py"))
+    assert paths
+    assert too_long(paths) == {}
 
 
 def test_no_module_imports_itself_through_others():

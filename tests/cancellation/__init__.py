@@ -8,6 +8,8 @@ that the call was waiting for. After each run, the case checks what the docstrin
 
 * ``suspensions``: counts the suspensions of a coroutine, and cancels it at one of them.
 * ``public_coroutines``: finds all public coroutines.
-* ``runtime_cases``, ``queue_cases``, ``source_cases``, ``server_cases``: the cases.
+* ``network_cases``, ``session_cases``, ``clock_cases``, ``queue_cases``, ``source_cases``,
+  ``server_cases``: the cases.
+* ``undisturbed``: the sample of the cases, and its decision if nothing is cancelled.
 * ``test_sweep``: runs all cases on each event loop, and checks that no public coroutine is missing.
 """

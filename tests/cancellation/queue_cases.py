@@ -8,8 +8,8 @@ from pathlib import Path
 
 import neuroasync as na
 from neuroasync.sinks import JsonLines, WebsocketSink, pump
-from tests.cancellation.runtime_cases import BUNDLE, SAMPLE
 from tests.cancellation.suspensions import Cut, case
+from tests.cancellation.undisturbed import BUNDLE, SAMPLE
 
 
 async def soon(call, *args: object) -> None:

@@ -7,8 +7,8 @@ from starlette.applications import Starlette
 
 import neuroasync as na
 from neuroasync.serve import create_app
-from tests.cancellation.runtime_cases import BUNDLE, PARTS, SAMPLE
 from tests.cancellation.suspensions import Cut, case
+from tests.cancellation.undisturbed import BUNDLE, PARTS, SAMPLE
 from tests.helpers.asgi_client import Websocket, connect, wait_until, websocket_scope
 from tests.helpers.server_counts import ServerCounts
 from tests.simulation.asgi import Exchange

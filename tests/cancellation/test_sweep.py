@@ -13,11 +13,19 @@ import pytest
 import neuroasync as na
 from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 from neuroasync.serve import create_app
-from tests.cancellation import queue_cases, runtime_cases, server_cases, source_cases
+from tests.cancellation import (
+    clock_cases,
+    network_cases,
+    queue_cases,
+    server_cases,
+    session_cases,
+    source_cases,
+)
 from tests.cancellation.public_coroutines import public_coroutines
 from tests.cancellation.suspensions import CASES, Cut, When
+from tests.cancellation.undisturbed import BUNDLE
 
-_MODULES = (queue_cases, runtime_cases, server_cases, source_cases)
+_MODULES = (clock_cases, network_cases, queue_cases, server_cases, session_cases, source_cases)
 _MAX_SUSPENSIONS = 400
 
 _NOT_SWEPT = {
@@ -121,7 +129,7 @@ def test_every_public_coroutine_is_swept():
 
 def test_every_route_of_the_server_is_swept():
     swept = {name for covers, _ in CASES.values() for name in covers}
-    app = create_app(na.Network(runtime_cases.BUNDLE))
+    app = create_app(na.Network(BUNDLE))
     routes = {route.path for route in app.routes if "{" not in route.path}
     assert routes - swept == set()
 

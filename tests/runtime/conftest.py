@@ -6,6 +6,7 @@ import pytest
 
 from neuroasync.runtime.cpu_time import cpu_account, time_slice
 from neuroasync.runtime.input import many_events
+from tests.helpers.time_slices import end_after_each_step
 
 
 @pytest.fixture
@@ -40,3 +41,10 @@ def paused_check(monkeypatch):
     monkeypatch.setattr(many_events, "as_train", checked)
     yield began, may_end
     may_end.set()
+
+
+@pytest.fixture(params=["coroutines", "compiled"])
+def engine(request, monkeypatch):
+    """Each engine, with a time slice that ends after every forward step, so it yields often."""
+    end_after_each_step(monkeypatch)
+    return request.param

@@ -1,4 +1,4 @@
-"""A manual clock wakes the tasks that still wait, and forgets those that were cancelled."""
+"""A manual clock never goes back, and wakes the tasks that still wait, but no cancelled ones."""
 
 import asyncio
 import copy
@@ -6,6 +6,7 @@ import copy
 import pytest
 
 from neuroasync.runtime.clock import ManualClock, RealTimeClock
+from tests.helpers.relay_streams import settle
 
 
 async def test_cancelled_sleepers_neither_wake_nor_pile_up(no_leaks):
@@ -33,3 +34,17 @@ async def test_copy_of_a_manual_clock_has_its_time():
     clock = ManualClock()
     await clock.advance(70)
     assert copy.copy(clock).now_us() == 70
+
+
+async def test_manual_clock_advanced_by_two_tasks_never_goes_back():
+    clock = ManualClock()
+
+    async def woken():
+        await clock.sleep_until(1000)
+        await clock.advance(5000)
+
+    other = asyncio.create_task(woken())
+    await settle()
+    await clock.advance(2000)
+    await other
+    assert clock.now_us() == 6000

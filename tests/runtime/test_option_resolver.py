@@ -74,3 +74,9 @@ def test_trained_is_the_rule_in_the_meta():
 def test_trained_without_a_valid_rule_is_refused(bundle, error):
     with pytest.raises(StopRuleError, match=error):
         OptionResolver(bundle, {"until": "trained"}, ())
+
+
+def test_sessions_with_any_options_share_the_weights():
+    resolver = OptionResolver(chain(), {}, ())
+    plans = [resolver.plan(resolver.resolve(options)) for options in ({}, {"policy": "fifo"})]
+    assert plans[0].packed.arrays.weights is plans[1].packed.arrays.weights

@@ -47,6 +47,7 @@ from neuroasync.core.model.connections import INPUT, Conv1d, Conv2d
 from neuroasync.core.model.model import Model
 from neuroasync.core.model.neurons import LI
 from neuroasync.errors import ForwardStepLimitError
+from tests.helpers.reference.counts import Count, factor, number, summed
 from tests.helpers.reference.neurons import Neurons
 from tests.helpers.reference.pending import Pending, ordered
 from tests.helpers.reference.result import Result, Slot
@@ -54,31 +55,6 @@ from tests.helpers.reference.stop_rules import stop_rule
 from tests.helpers.reference.synapses import synapses
 
 f32 = np.float32
-Count = int | tuple[int, np.float32]
-
-
-def number(count: Count) -> int:
-    """Return how many spikes or events a slot stands for."""
-    return count[0] if isinstance(count, tuple) else count
-
-
-def factor(count: Count) -> np.float32:
-    """Return what a slot multiplies weights by."""
-    return count[1] if isinstance(count, tuple) else f32(count)
-
-
-def summed(events: list[tuple[int, Count]]) -> dict[int, Count]:
-    """Return the count of each input of a pass, whose events share a slot."""
-    counts: dict[int, Count] = {}
-    for i, count in events:
-        before = counts.get(i)
-        if before is None:
-            counts[i] = count
-        elif isinstance(count, tuple):
-            counts[i] = number(before) + 1, factor(before) + count[1]
-        else:
-            counts[i] = before + 1
-    return counts
 
 
 class ReferenceSimulator:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from neuroasync.serve.process.connection_limits import ConnectionLimits
 from neuroasync.serve.process.connection_table import ConnectionTable
 from neuroasync.serve.process.read_turns import ReadTurns, TurnFlowControl
-from tests.serve.process import test_http_protocol as http
-from tests.serve.process import test_uvicorn_protocol as websocket
+from neuroasync.serve.process.uvicorn_protocol import WebsocketProtocol
+from tests.helpers import http_connections as http
+from tests.helpers import websocket_connections as websocket
 
 
 async def turn():
@@ -109,7 +110,7 @@ async def test_part_of_a_long_body_makes_the_connection_wait_for_its_turn(
 
 async def test_part_of_a_long_message_makes_the_connection_wait_for_its_turn():
     protocol, transport = websocket.connected(websocket.echo_nothing)
-    await websocket._settle()
+    await websocket.settle()
     table = ConnectionTable(ConnectionLimits(), lambda: 0.0)
     protocol.take_slot(table, table.admit(None, lambda reason: None))
     message = websocket.framed(2, bytes(50_000))
@@ -120,7 +121,7 @@ async def test_part_of_a_long_message_makes_the_connection_wait_for_its_turn():
     protocol.data_received(message[30_000:])
     assert protocol.queue.qsize() == 1
     protocol.connection_lost(None)
-    await websocket._settle()
+    await websocket.settle()
 
 
 async def test_websockets_begin_in_turns_and_requests_do_not_wait_for_them(monkeypatch):
@@ -131,7 +132,7 @@ async def test_websockets_begin_in_turns_and_requests_do_not_wait_for_them(monke
     assert all(transport.is_paused for transport in upgrades)
     await turn()
     await turn()
-    begun = sum(type(t.protocol) is http.WebsocketProtocol for t in upgrades)
+    begun = sum(type(t.protocol) is WebsocketProtocol for t in upgrades)
     assert 0 < begun <= 16
     assert http.statuses(request) == [200]
     lost = upgrades[-1]

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("ray", reason="needs ray: pip install 'neuroasync[ray]'")
-pytest.importorskip("torch", reason="needs torch: pip install 'neuroasync[train]'")
 
-from bench.cluster import Decided, model_capacity, model_data_sets
 from bench.cluster_model import Costs
+from bench.cluster_predictions import Decided, model_capacity, model_data_sets
 from bench.result import Line, Result
 
 FREE = Costs(0.0, 0.0, 0.0, 0.0)
