@@ -116,10 +116,11 @@ async def test_allowed_origin_gets_cors_headers_and_passes_the_preflight(network
             assert refused.status_code == 403
 
 
-async def test_client_without_host_and_origin_is_accepted(network):
+async def test_client_without_host_and_origin_is_accepted(network, trains):
     app = create_app(network)
-    async with connect(app):
-        pass
+    async with connect(app) as client:
+        client.send_sample(trains[0])
+        assert (await client.receive())["final"]
 
 
 @pytest.mark.parametrize(

@@ -115,4 +115,6 @@ def test_decision_figure_shows_each_run_on_one_axis_in_rounds(dark):
 def test_raster_can_be_drawn_without_data():
     nothing = np.zeros(0, np.int64)
     panel = plot.RasterPanel("fifo", nothing, nothing, nothing, None)
-    plot.raster([panel], [("output", 3)], "output", "title", "decided")
+    figure = plot.raster([panel], [("output", 3)], "output", "title", "decided")
+    assert [axes.get_title() for axes in figure.axes] == ["fifo"]
+    assert not figure.axes[0].collections

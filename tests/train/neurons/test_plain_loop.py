@@ -223,7 +223,10 @@ def test_no_learned_value_is_out_of_range(value):
     for per in ("population", "neuron"):
         network = SpikingNetwork(model, device="cpu", learn=",".join(LEARNABLE[::2]), learn_per=per)
         network.values.data[-1] = value
-        network.to_model()  # raises if a parameter is not valid
+        *_, last = (p.neuron for p in network.to_model().populations)
+        learned = np.ravel(last.v_threshold)[-1]
+        assert np.isfinite(learned)
+        assert learned > 1e6 if value > 0 else 0 < learned < 1e-6
 
 
 def test_an_infinite_time_constant_is_not_learned():
