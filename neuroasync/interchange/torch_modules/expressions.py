@@ -132,6 +132,8 @@ class Unmappable:
 
     Attributes:
         reason: What made it so, as the subject of a sentence.
+        is_state: Whether it is the state of a layer as the layer left it.
     """
 
     reason: str
+    is_state: bool = False

@@ -33,6 +33,8 @@ __all__ = ["ImportedModule", "import_module"]
 _BATCH: Final = 8
 """Number of samples of the traced run; it must differ from the number of timesteps."""
 _TIMESTEPS: Final = 3
+_INPUT: Final = ".input"
+"""Name of the network's input among those of layers. No layer can have it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,9 +176,9 @@ def _traced_run(
 
     def mark(tensor: torch.Tensor, timestep: int) -> None:
         if layout in (Layout.LOOP, Layout.LOOP_BATCH_FIRST):
-            trace.mark_frames(tensor, INPUT, dim=int(layout is Layout.LOOP_BATCH_FIRST))
+            trace.mark_frames(tensor, _INPUT, dim=int(layout is Layout.LOOP_BATCH_FIRST))
         else:
-            trace.mark(tensor, INPUT, timestep)
+            trace.mark(tensor, _INPUT, timestep)
 
     with trace.watch(module):
         run_module(framework, module, layout, torch.zeros(_BATCH, *shape), mark)
@@ -203,8 +205,8 @@ def _parts(
     input_shape: tuple[int, ...],
     timestep_us: int,
 ) -> tuple[tuple[Population, ...], tuple[Connection, ...]]:
-    names = {INPUT: INPUT}
-    shapes: dict[str, tuple[int, ...]] = {INPUT: input_shape}
+    names = {_INPUT: INPUT}
+    shapes: dict[str, tuple[int, ...]] = {_INPUT: input_shape}
     for name in trace.order:
         names[name] = _population_name(name, names)
         own = trace.shapes[name][_lead_dims(layout) :]
@@ -239,13 +241,14 @@ def _reshaped(neuron: Neuron, shape: tuple[int, ...]) -> Neuron:
 
 
 def _population_name(name: str, taken: Mapping[str, str]) -> str:
-    """Return the name of a layer as that of a population.
+    """Return the name of a layer as that of a population, which no other one has.
 
     A layer of an ``nn.Sequential`` has a number for a name.
     """
-    last = name.rpartition(".")[2]
+    last = name.rpartition(".")[2] or "layer"
     chosen = f"layer{last}" if last.isdigit() else last
-    return chosen if chosen and chosen not in taken.values() else name or "layer"
+    numbered = (f"{chosen}_{k}" for k in range(2, len(taken) + 2))
+    return next(n for n in (chosen, name or chosen, *numbered) if n not in taken.values())
 
 
 def _version(package: str) -> str:
