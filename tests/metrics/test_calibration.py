@@ -14,7 +14,7 @@ from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.stop_rules import StopRule
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.datasets import load_dataset
-from neuroasync.metrics import calibrate, slowest_lead, stop_points
+from neuroasync.metrics import boldest_lead, calibrate, slowest_lead, stop_points
 from neuroasync.metrics.calibration import correct_at, lower_bound, rule_sequence
 from neuroasync.metrics.trajectory import Trajectory, trajectories
 from neuroasync.replay import rerun
@@ -258,6 +258,9 @@ def test_unsuitable_recording_is_rejected():
     ):
         with pytest.raises(na.RecordingError, match=message):
             calibrate(other, [0.9])
+    for choose, value in ((boldest_lead, 1), (slowest_lead, 0.5)):
+        with pytest.raises(na.RecordingError, match=r"^the recording has no samples"):
+            choose(whole(0), value)
 
 
 # In a bundle
