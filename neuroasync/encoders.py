@@ -130,6 +130,8 @@ def encode_current(
             or an argument is out of range.
     """
     array = _numbers("values", values)
+    if array.dtype == np.bool_:
+        array = array.astype(np.float32)
     needed = 2 if timesteps is not None else 3
     if array.ndim < needed:
         axes = "samples, ..." if timesteps is not None else "samples, timesteps, ..."
