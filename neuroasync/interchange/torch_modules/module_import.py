@@ -14,7 +14,7 @@ from neuroasync.core.formats.bundle import Bundle, Scalar
 from neuroasync.core.model.connections import INPUT, Connection
 from neuroasync.core.model.model import Model, Population
 from neuroasync.core.model.neurons import LI, Neuron
-from neuroasync.errors import InterchangeError
+from neuroasync.errors import InterchangeError, ModelError
 from neuroasync.interchange.torch_modules.framework import (
     Framework,
     Layout,
@@ -26,6 +26,7 @@ from neuroasync.interchange.torch_modules.linear_connections import (
     connections_of,
     convolved_shape,
 )
+from neuroasync.interchange.torch_modules.row_checks import check_rows, check_timesteps
 from neuroasync.interchange.torch_modules.trace import LayoutError, Trace
 
 __all__ = ["ImportedModule", "import_module"]
@@ -111,8 +112,11 @@ def import_module(
         for name in trace.order
     }  # fmt: skip
     _check_readouts(mapped)
-    populations, connections = _parts(trace, mapped, layout, lead, input_shape, timestep_us)
-    model = Model(timestep_us, input_shape, populations, connections, populations[-1].name)
+    try:
+        populations, connections = _parts(trace, mapped, layout, lead, input_shape, timestep_us)
+        model = Model(timestep_us, input_shape, populations, connections, populations[-1].name)
+    except ModelError as error:
+        raise InterchangeError(f"the module cannot become a network: {error}") from error
     conditions = tuple(layer.condition for layer in mapped.values() if layer.condition)
     notes = tuple(note for layer in mapped.values() for note in layer.notes)
     named = dict(zip((p.name for p in populations), (layers[n] for n in trace.order), strict=True))
@@ -215,6 +219,9 @@ def _parts(
     populations, connections = [], []
     for name in trace.order:
         layer, expression = mapped[name], trace.inputs[name]
+        check_rows(expression, name, lead)
+        if name in trace.earlier:
+            check_timesteps(expression, trace.earlier[name], name)
         latest = 0 if layout.calls_once else trace.calls[name] - 1
         delays = {s: (latest - s.timestep) * timestep_us for s, _ in expression.paths}
         neuron = _reshaped(layer.neuron, shapes[name])
