@@ -220,8 +220,8 @@ def _parts(
     for name in trace.order:
         layer, expression = mapped[name], trace.inputs[name]
         check_rows(expression, name, lead)
-        if name in trace.earlier:
-            check_timesteps(expression, trace.earlier[name], name)
+        for timestep, earlier in trace.earlier[name].items():
+            check_timesteps(expression, earlier, trace.calls[name] - 1 - timestep, name)
         latest = 0 if layout.calls_once else trace.calls[name] - 1
         delays = {s: (latest - s.timestep) * timestep_us for s, _ in expression.paths}
         neuron = _reshaped(layer.neuron, shapes[name])

@@ -54,14 +54,17 @@ def check_rows(expression: LinearExpression, layer: str, lead: int) -> None:
                 raise error
 
 
-def check_timesteps(latest: LinearExpression, earlier: LinearExpression, layer: str) -> None:
-    """Check that a layer's input is the same function of spikes in two successive timesteps.
+def check_timesteps(
+    latest: LinearExpression, earlier: LinearExpression, distance: int, layer: str
+) -> None:
+    """Check that a layer's input is the same function of spikes in two timesteps.
 
     What reaches back to before the first timestep is not compared.
 
     Args:
         latest: The input current in the later timestep.
-        earlier: The input current in the timestep before.
+        earlier: The input current in the earlier timestep.
+        distance: Number of timesteps from the earlier one to the later one.
         layer: Name of the layer, for the error.
 
     Raises:
@@ -70,8 +73,8 @@ def check_timesteps(latest: LinearExpression, earlier: LinearExpression, layer: 
     paths, paths_before = latest.by_source(), earlier.by_source()
     same = _are_close(latest.constant, earlier.constant)
     for source in paths:
-        if source.timestep > 0:
-            before = replace(source, timestep=source.timestep - 1)
+        if source.timestep >= distance:
+            before = replace(source, timestep=source.timestep - distance)
             spikes = _probe(source)
             same = same and before in paths_before
             same = same and _are_close(

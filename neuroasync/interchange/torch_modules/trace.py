@@ -65,7 +65,8 @@ class Trace(TorchFunctionMode):
     Attributes:
         calls: How often each layer was called.
         inputs: The expression of the input current of each layer at its latest call.
-        earlier: The same at the call before, for layers that were called more than once.
+        earlier: The same at its first call and at the one before the latest, by the number of the
+            call.
         order: Names of the layers in the order of their first calls.
         unused: Labels of the steps with weights whose result reached no layer at the latest call.
     """
@@ -82,7 +83,7 @@ class Trace(TorchFunctionMode):
         self._modules: list[str] = []
         self.calls: dict[str, int] = dict.fromkeys(layers, 0)
         self.inputs: dict[str, LinearExpression] = {}
-        self.earlier: dict[str, LinearExpression] = {}
+        self.earlier: dict[str, dict[int, LinearExpression]] = {name: {} for name in layers}
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.order: list[str] = []
         self._weighted: dict[str, int] = {}
@@ -287,8 +288,9 @@ class Trace(TorchFunctionMode):
                 "spikes, so the network cannot be imported"
             )
         self._used |= {step.label for _, path in meaning.paths for step in path}
-        if name in self.inputs:
-            self.earlier[name] = self.inputs[name]
+        if timestep:
+            past = self.earlier[name] | {timestep - 1: self.inputs[name]}
+            self.earlier[name] = {t: past[t] for t in (0, timestep - 1)}
         self.inputs[name], self.shapes[name] = meaning, tuple(current.shape)
 
     def _check_state(self, name: str, state: list[Tensor] | None, timestep: int) -> None:

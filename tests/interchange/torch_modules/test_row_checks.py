@@ -1,11 +1,13 @@
 """Modules that mix timesteps or samples, or change from timestep to timestep, are refused."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import neuroasync as na
 from neuroasync.interchange.torch_modules.framework import Layout
+from neuroasync.interchange.torch_modules.from_module import from_module
 from neuroasync.interchange.torch_modules.module_import import import_module
 from tests.helpers.plain_framework import PlainFramework, PlainLIF
 
@@ -78,6 +80,7 @@ def test_what_mixes_samples_of_a_batch_is_refused(change):
     [
         lambda x, calls: x * 0.5**calls,
         lambda x, calls: x + calls,
+        lambda x, calls: x + 1 if calls == 1 else x,
         lambda x, calls: x.flip(1) if calls % 2 else x,
         lambda x, calls: torch.zeros_like(x) + x.sum(1, keepdim=True) if calls > 2 else x,
     ],
@@ -85,6 +88,14 @@ def test_what_mixes_samples_of_a_batch_is_refused(change):
 def test_what_changes_from_timestep_to_timestep_is_refused(change):
     with pytest.raises(na.InterchangeError, match="`lif` gets an input that is another function"):
         weight_of(PlainFramework(), Changed(PlainLIF(), change))
+
+
+def test_a_module_that_cannot_run_again_is_refused():
+    module = Changed(PlainLIF(), lambda x, _: x + module.kept)
+    module.kept = torch.zeros(8, 4)  # the batch of the traced run
+    reference = np.ones((5, 3, 4))
+    with pytest.raises(na.InterchangeError, match="cannot run the reference samples, 5 at once"):
+        from_module(PlainFramework(), module, 1000, None, reference, None, None)
 
 
 def test_what_treats_all_rows_alike_is_imported():
