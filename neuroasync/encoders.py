@@ -54,7 +54,8 @@ def encode_rate(
         Spike trains of the shape of one sample's values.
 
     Raises:
-        ValueError: A value is not from 0 to 1, or an argument is out of range.
+        ValueError: A value is not from 0 to 1, a sample has too many events, or an argument is out
+            of range.
     """
     flat, shape = _checked_values(values)
     timesteps, step_us = _checked_times(timesteps, timestep_us)
@@ -130,6 +131,8 @@ def encode_current(
             or an argument is out of range.
     """
     array = _numbers("values", values)
+    if array.dtype == np.bool_:
+        array = array.astype(np.float32)
     needed = 2 if timesteps is not None else 3
     if array.ndim < needed:
         axes = "samples, ..." if timesteps is not None else "samples, timesteps, ..."
@@ -237,10 +240,14 @@ def _rate_code(
     # Blocks of timesteps keep the random numbers of a long sample out of memory.
     block = max(1, _BLOCK // max(1, sample.size))
     times, indices = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    events = 0
     for first in range(0, timesteps, block):
         steps = min(block, timesteps - first)
         random = _uniforms(seed, first * sample.size, steps * sample.size)
         timestep, index = np.nonzero(random.reshape(steps, sample.size) < sample)
+        if (events := events + index.size) > _MAX_EVENTS:
+            requirement = f"such that a sample has at most {_MAX_EVENTS} events"
+            raise ValueError(must_be("values", requirement, "more"))
         times.append((first + timestep) * timestep_us)
         indices.append(index)
     return SpikeTrain(np.concatenate(times), np.concatenate(indices))

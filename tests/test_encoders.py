@@ -306,6 +306,19 @@ def test_a_current_gives_each_number_that_is_not_0_in_every_timestep():
     assert trains.shape == (3,)
 
 
+def test_a_rate_code_has_a_bounded_number_of_events(monkeypatch):
+    monkeypatch.setattr("neuroasync.encoders._MAX_EVENTS", 6)
+    assert encode_rate([[1.0, 1.0], [1.0, 0.0]], 3, 1, 0).t_us.size == 9
+    with pytest.raises(ValueError, match="`values` must be such that a sample has at most 6 event"):
+        encode_rate([[1.0, 1.0]], 4, 1, 0)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.float16, ">f8", ">i4"])
+def test_a_current_may_have_any_type_of_numbers(dtype):
+    values = np.array([[1, 0, 1]]).astype(dtype)
+    assert encode_current(values, 2, 100) == encode_current([[1.0, 0.0, 1.0]], 2, 100)
+
+
 @given(
     hnp.arrays(np.float32, (2, 4, 3), elements=st.floats(-2, 2, width=32)),
     st.integers(1, 5),

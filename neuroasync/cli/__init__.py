@@ -12,5 +12,9 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line and exit."""
     with exit_on_interrupt():
+        from typer.main import get_command
+
         from neuroasync.cli.app import app
-    app()
+
+        command = get_command(app)
+    command()

@@ -212,6 +212,7 @@ class Dataset:
 
         Raises:
             ValueError: An argument is out of range.
+            DatasetError: Fewer than 5 samples are outside of fold ``k``.
         """
         k = _checked_fold(k, folds)
         return replace(self, split=self.split.rotate(k, folds, self.samples.strata, seed))
@@ -243,6 +244,7 @@ class Dataset:
 
         Raises:
             ValueError: The group is unknown, or it has no test sample.
+            DatasetError: Fewer than 5 training and validation samples are left.
         """
         if not self.groups:
             raise ValueError(f"{self.name} does not record groups, so none can be left out")

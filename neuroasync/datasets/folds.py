@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.encoders import uniforms
+from neuroasync.errors import DatasetError
 
 __all__ = ["Ints", "Split", "hold_out", "stratified_folds"]
 
@@ -52,7 +53,16 @@ class Split:
 
 
 def hold_out(pool: Ints, test: Ints, strata: Ints) -> Split:
-    """Return the default split: a stratified fifth of ``pool`` is for validation."""
+    """Return the default split: a stratified fifth of ``pool`` is for validation.
+
+    Raises:
+        DatasetError: ``pool`` has fewer than 5 samples.
+    """
+    if len(pool) < _PARTS:
+        raise DatasetError(
+            f"there must be at least {_PARTS} training samples, so that a fifth of them can be "
+            f"held out for validation, got {len(pool)}"
+        )
     return Split(pool, pool[:0], test).fold(0, _PARTS, strata, _SEED)
 
 

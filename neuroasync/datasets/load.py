@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from neuroasync.core.model.checks import check_int, must_be
 from neuroasync.datasets.braille import load_braille
 from neuroasync.datasets.dataset import Dataset
 from neuroasync.datasets.files import data_folder
@@ -45,7 +46,7 @@ def load_dataset(
     name           input          samples of the training + of the test file
     =============  =============  ==========================================
     digits         8 x 8          1,437 + 360, all ship
-    mnist          28 x 28        1,000 + 300 ship; 50,000 + 10,000
+    mnist          28 x 28        1,000 + 300 ship; 60,000 + 10,000
     fashion-mnist  28 x 28        1,000 + 300 ship; 60,000 + 10,000
     nmnist-small   2 x 34 x 34    200 + 100 ship; 800 + 100
     spoken-digits  2 x 32         900 + 300 ship; 2,100 + 300
@@ -64,8 +65,8 @@ def load_dataset(
             where Tonic stores it. Defaults to the folder that the environment variable
             ``NEUROASYNC_DATA`` names. Without a folder, the shipped samples are loaded. The
             digits need no folder.
-        coding: How pixels become spikes, for images only: ``"rate"`` (default of digits) or
-            ``"latency"`` (default of mnist and fashion-mnist).
+        coding: How pixels become events, for images only: ``"rate"`` (default of digits),
+            ``"latency"`` (default of mnist and fashion-mnist) or ``"current"``.
         encodings_per_image: Number of encodings of each training image. The rate code is random,
             so several encodings keep a network from learning the details of a single one.
 
@@ -74,7 +75,8 @@ def load_dataset(
 
     Raises:
         ValueError: The name or coding is unknown, or an argument does not apply to the set.
-        DatasetError: The folder or a file does not exist, or a file is damaged.
+        DatasetError: The folder or a file does not exist, or a file is damaged, or has fewer than 5
+            training samples.
         ImportError: The set needs Tonic, which is not installed.
     """
     if name not in DATASETS:
@@ -87,9 +89,12 @@ def load_dataset(
     chosen = coding or _CODINGS.get(name, "rate")
     if chosen not in ("rate", "latency", "current"):
         raise ValueError(f"`coding` must be 'rate', 'latency' or 'current', got {coding!r:.80}")
-    if encodings_per_image < 1 or (encodings_per_image > 1 and name not in _CODINGS):
-        allowed = "at least 1" if name in _CODINGS else f"1 for {name}, whose code is not random"
-        raise ValueError(f"`encodings_per_image` must be {allowed}, got {encodings_per_image}")
+    encodings_per_image = check_int(
+        "encodings_per_image", encodings_per_image, 1, 2**53, ValueError
+    )
+    if encodings_per_image > 1 and name not in _CODINGS:
+        requirement = f"1 for {name}, whose code is not random"
+        raise ValueError(must_be("encodings_per_image", requirement, f"{encodings_per_image}"))
     if name == "digits":
         return load_digits(chosen, encodings_per_image)
     folder = data_folder(data_dir)

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from neuroasync.core.formats.bundle import Bundle
-from neuroasync.core.model.checks import must_be
+from neuroasync.core.model.checks import check_int
 from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import RecordingError
 from neuroasync.explain.attribution import AttributionBuilder, Contribution, Place, SpikeAttribution
@@ -85,8 +85,9 @@ def explain(recording: Recording, bundle: Bundle, row: int) -> Explanation:
             recording was made with another bundle.
         ReplayError: the sample does not run as recorded.
     """
-    if not 0 <= row < recording.neuron.size:
-        raise RecordingError(must_be("row", f"from 0 to {recording.neuron.size - 1}", str(row)))
+    if not recording.neuron.size:
+        raise RecordingError("the recording has no spikes")
+    row = check_int("row", row, 0, recording.neuron.size - 1, RecordingError)
     custom = recording.info.custom_populations
     name, position = recording.info.place(int(recording.neuron[row]))
     if name in custom:

@@ -139,10 +139,6 @@ def calibrate(
             "built-in ones"
         )
     known, samples = trajectories(recording), len(recording)
-    if not samples:
-        raise RecordingError(
-            "the recording has no samples; calibration requires validation samples"
-        )
     sequence = rule_sequence(known, correct_at(known, recording.target))
     policy = PolicySpec(info.policy, info.group_size, info.input, info.noise)
     if accuracies is None:
@@ -176,8 +172,8 @@ def boldest_lead(recording: Recording, min_correct: int) -> StopRule:
             without early stopping.
 
     Raises:
-        RecordingError: The recording has samples that may have stopped early, or an unknown class,
-            or its output does not vote.
+        RecordingError: The recording has no samples, has samples that may have stopped early or an
+            unknown class, or its output does not vote.
     """
     known = trajectories(recording)
     sequence = rule_sequence(known, correct_at(known, recording.target))
@@ -198,8 +194,8 @@ def slowest_lead(recording: Recording, share: float) -> StopRule:
 
     Raises:
         ValueError: The share is out of range.
-        RecordingError: The recording has samples that may have stopped early, or an unknown class,
-            or its output does not vote.
+        RecordingError: The recording has no samples, has samples that may have stopped early or an
+            unknown class, or its output does not vote.
     """
     if not 0 <= share <= 1:
         raise ValueError(f"`share` must be a number from 0 to 1, got {share!r:.80}")
@@ -221,7 +217,14 @@ def rule_sequence(known: Sequence[Trajectory], values: Sequence[NDArray[np.int64
         known: Trajectories of the samples, at least one.
         values: i64[moments] for each sample, the value that it adds to the total if it is stopped
             at that moment.
+
+    Raises:
+        RecordingError: There are no samples.
     """
+    if not known:
+        raise RecordingError(
+            "the recording has no samples; calibration requires validation samples"
+        )
     last = max(int(t.pass_[-1]) for t in known)
     passes = min(max(1 + last, 1), limits.MAX_LEADS)
     max_lead = max(int(t.margin.max()) for t in known)

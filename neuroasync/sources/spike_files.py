@@ -31,8 +31,8 @@ class SpikeFileSource(Source):
 
     Raises:
         ValueError: ``period_us`` is out of range.
-        SpikeFileError: while reading: the file is missing, damaged or too large, or a sample is
-            longer than the period.
+        SpikeFileError: while reading: the file is missing, damaged or too large, a sample is longer
+            than the period, or the stream would last too long.
     """
 
     def __init__(
@@ -62,6 +62,12 @@ class SpikeFileSource(Source):
             raise SpikeFileError(
                 f"{self._path!r}: the file has {len(spikes)} samples of up to {longest_us} µs; "
                 f"`period_us` must be at least {longest_us} to read them as one stream"
+            )
+        if (last_us := (len(spikes) - 1) * period_us + longest_us - 1) > limits.MAX_TIME_US:
+            raise SpikeFileError(
+                f"{self._path!r}: the file has {len(spikes)} samples; with a `period_us` of "
+                f"{period_us}, the stream lasts until {last_us} µs, the limit is "
+                f"{limits.MAX_TIME_US}"
             )
         for number, sample in enumerate(spikes):
             t_us = sample.t_us + number * period_us

@@ -160,6 +160,25 @@ def test_ctrl_c_is_quiet_during_imports_unless_it_is_ignored(
     assert (result.returncode, result.stdout, result.stderr) == (code, "", "")
 
 
+@posix
+def test_ctrl_c_is_quiet_while_the_options_are_read():
+    program = (
+        "import os, signal, sys, typer.utils\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "read = typer.utils.get_type_hints\n"
+        "def interrupted(*args, **options):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return read(*args, **options)\n"
+        "typer.utils.get_type_hints = interrupted\n"
+        "sys.argv = ['neuroasync', 'demo']\n"
+        "from neuroasync.cli import main; main()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, cwd=ROOT
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
+
+
 def test_console_script_is_the_main_function_of_the_cli():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert project["scripts"] == {"neuroasync": "neuroasync.cli:main"}

@@ -117,7 +117,12 @@ def test_only_a_group_of_the_set_can_be_left_out(spoken, digits):
         (
             "digits",
             {"encodings_per_image": 0},
-            "`encodings_per_image` must be at least 1, got 0",
+            "`encodings_per_image` must be an integer of at least 1, got 0",
+        ),
+        (
+            "digits",
+            {"encodings_per_image": 2.5},
+            "`encodings_per_image` must be an integer of at least 1, got 2.5",
         ),
         (
             "braille",

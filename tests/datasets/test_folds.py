@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroasync.datasets.folds import hold_out, stratified_folds
+from neuroasync.errors import DatasetError
 
 STRATA = st.lists(st.integers(0, 4), min_size=2, max_size=60).map(np.array)
 
@@ -38,3 +39,9 @@ def test_a_fifth_is_held_out_and_the_test_part_does_not_change():
     assert np.bincount(strata[split.validation]).tolist() == [2, 2]
     assert sorted([*split.train, *split.validation]) == list(range(20))
     assert split.test.tolist() == [20, 21, 22]
+
+
+def test_fewer_than_five_samples_cannot_be_split():
+    assert len(hold_out(np.arange(5), np.arange(5, 6), np.zeros(6, np.int64)).validation) == 1
+    with pytest.raises(DatasetError, match=r"at least 5 training samples, .*, got 4"):
+        hold_out(np.arange(4), np.arange(4, 6), np.zeros(6, np.int64))

@@ -191,10 +191,16 @@ def test_chain_ends_at_its_maximum_length():
     assert explanation.origin.row == 99
 
 
-@pytest.mark.parametrize("row", [-1, 6])
+@pytest.mark.parametrize("row", [-1, 6, 1.0, True, None])
 def test_missing_row_is_rejected(row):
-    with pytest.raises(RecordingError, match=f"^`row` must be from 0 to 5, got {row}$"):
+    with pytest.raises(RecordingError, match=f"^`row` must be an integer from 0 to 5, got {row}$"):
         explain(relay_recording(), relay(), row)
+
+
+def test_a_recording_without_spikes_has_nothing_to_explain():
+    silent = record(relay(), [SpikeTrain([], [])], RunSettings())
+    with pytest.raises(RecordingError, match=r"^the recording has no spikes$"):
+        explain(silent, relay(), 0)
 
 
 def test_spike_of_a_custom_population_is_not_explained():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import neuroasync as na
-from neuroasync.metrics import calibrate
+from neuroasync.metrics import boldest_lead, calibrate, slowest_lead
 from tests.helpers.calibrations import calibration, whole
 from tests.helpers.malformed_files import rich_bundle
 from tests.helpers.recordings import relay
@@ -51,6 +51,9 @@ def test_unsuitable_recording_is_rejected():
     ):
         with pytest.raises(na.RecordingError, match=message):
             calibrate(other, [0.9])
+    for choose, value in ((boldest_lead, 1), (slowest_lead, 0.5)):
+        with pytest.raises(na.RecordingError, match=r"^the recording has no samples"):
+            choose(whole(0), value)
 
 
 @pytest.mark.parametrize(

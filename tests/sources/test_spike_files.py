@@ -104,6 +104,15 @@ async def test_a_cancelled_reader_loses_no_event(ticks, path, no_leaks):
         assert found + [i for _, i in await all_of(source)] == [1, 2, 3]
 
 
+async def test_a_stream_that_lasts_too_long_is_refused_with_the_name_of_the_file(path):
+    # Three samples, the last of which ends at 40 µs.
+    longest = (2**53 - 40) // 2
+    async with SpikeFileSource(path, period_us=longest) as source:
+        assert [int(chunk.t_us[-1]) async for chunk in source][-1] <= 2**53
+    with pytest.raises(na.SpikeFileError, match=rf"': the file has 3 samples; .* {2**53}$"):
+        await anext(SpikeFileSource(path, period_us=longest + 1))
+
+
 @pytest.mark.parametrize("period_us", [0, -1, 1.5, True])
 def test_a_period_out_of_range_is_rejected(period_us, path):
     with pytest.raises(ValueError, match=r"^`period_us` must be an integer of "):

@@ -127,10 +127,14 @@ def stress(
 def _run_mode(text: str | None) -> "PolicySpec | None":
     """Return the run mode that the value of ``--mode`` describes, or None if it is not given."""
     from neuroasync.core.formats.orders.run_modes import parse_run_modes
+    from neuroasync.errors import PolicyError
 
     if text is None:
         return None
-    modes = parse_run_modes(text).modes
+    try:
+        modes = parse_run_modes(text).modes
+    except PolicyError as error:
+        raise CliError(str(error).replace("`modes`", "--mode", 1)) from error
     if len(modes) > 1:
         raise CliError(f"--mode must be one run mode, got {len(modes)} in {text!r:.80}")
     return modes[0]

@@ -8,14 +8,22 @@ where ``z_s`` are the spikes of a layer or of the input, at this timestep or an 
 :class:`LinearExpression` holds the maps ``A_s`` as lists of linear steps in float64, and ``b``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-__all__ = ["Kernel", "LinearExpression", "LinearStep", "Path", "Source", "Unmappable"]
+__all__ = [
+    "Kernel",
+    "LinearExpression",
+    "LinearStep",
+    "Path",
+    "Source",
+    "Unmappable",
+    "response_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,13 @@ class LinearExpression:
     paths: tuple[tuple[Source, Path], ...]
     constant: Tensor
 
+    def by_source(self) -> dict[Source, list[Path]]:
+        """Return the paths from each source."""
+        paths: dict[Source, list[Path]] = {}
+        for source, path in self.paths:
+            paths.setdefault(source, []).append(path)
+        return paths
+
     def after(self, step: LinearStep, constant: Tensor | None = None) -> "LinearExpression":
         """Return the expression after one more step, which may add a constant."""
         paths = tuple((source, (*path, step)) for source, path in self.paths)
@@ -132,6 +147,24 @@ class Unmappable:
 
     Attributes:
         reason: What made it so, as the subject of a sentence.
+        is_state: Whether it is the state of a layer as the layer left it.
     """
 
     reason: str
+    is_state: bool = False
+
+
+def response_of(spikes: Tensor, paths: Iterable[Path]) -> Tensor:
+    """Return what some paths from a source make of its spikes, without constants.
+
+    Args:
+        spikes: f64 of the shape of the source.
+        paths: The paths.
+    """
+    total: Tensor | float = 0.0
+    for path in paths:
+        value = spikes
+        for step in path:
+            value = step.apply(value)
+        total = total + value
+    return torch.as_tensor(total)

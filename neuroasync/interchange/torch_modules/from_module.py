@@ -10,7 +10,7 @@ from neuroasync import limits
 from neuroasync.core.durations import Duration, microseconds
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, Scalar
-from neuroasync.core.model.checks import check_int, must_be
+from neuroasync.core.model.checks import check_int, check_shape, must_be
 from neuroasync.errors import InterchangeError
 from neuroasync.interchange.agreement import Agreement
 from neuroasync.interchange.torch_modules.framework import Framework
@@ -52,13 +52,16 @@ def from_module(
     step_us = microseconds(timestep_us, "timestep_us", at_least=1)
     if timesteps is not None:
         timesteps = check_int("timesteps", timesteps, 1, limits.MAX_PASSES, ValueError)
+    if input_shape is not None:
+        shape = tuple(input_shape) if isinstance(input_shape, list) else input_shape
+        input_shape = check_shape("input_shape", shape, limits.MAX_INPUTS, InterchangeError)
     samples = None
     if reference is not None:
         samples = ReferenceSamples(reference, step_us, timesteps, input_shape)
         timesteps, input_shape = samples.timesteps, samples.shape
     if input_shape is None:
         raise ValueError(must_be("input_shape", "given if there is no `reference`", "None"))
-    imported = import_module(framework, module, step_us, tuple(input_shape), timesteps)
+    imported = import_module(framework, module, step_us, input_shape, timesteps)
     if imported.conditions and samples is None:
         raise InterchangeError(
             f"{imported.conditions[0]}; pass `reference` to measure how often that happens"

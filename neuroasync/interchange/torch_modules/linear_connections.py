@@ -15,6 +15,7 @@ from neuroasync.interchange.torch_modules.expressions import (
     LinearExpression,
     Path,
     Source,
+    response_of,
 )
 
 __all__ = ["connections_of", "convolved_shape"]
@@ -57,9 +58,7 @@ def connections_of(
         gain: f64 of the population's shape, the factor of its input current.
         delays_us: Delay of the spikes of each source, µs.
     """
-    paths: dict[Source, list[Path]] = {}
-    for source, path in expression.paths:
-        paths.setdefault(source, []).append(path)
+    paths = expression.by_source()
     bias = expression.constant.numpy().reshape(lead, -1)[0] * gain.reshape(-1)
     connections = [
         _connection(source, alternatives, target, shapes, lead, gain, delays_us[source])
@@ -109,7 +108,7 @@ def _matrix(
         spikes = torch.zeros(lead, size, dtype=torch.float64)
         chosen = range(first, min(first + lead, size))
         spikes[range(len(chosen)), chosen] = 1
-        response = _response(spikes.reshape(source.shape), paths).reshape(lead, -1)
+        response = response_of(spikes.reshape(source.shape), paths).reshape(lead, -1)
         values = (response.numpy()[: len(chosen)] * gain).astype(np.float32)
         row, column = np.nonzero(values)
         counts.append(np.bincount(row, minlength=len(chosen)))
@@ -123,16 +122,6 @@ def _matrix(
     dense = np.zeros((gain.size, size), np.float32)
     dense[index, np.repeat(np.arange(size), count)] = weight
     return Dense(source.name, target, dense, delay_us=delay_us)
-
-
-def _response(spikes: Tensor, paths: list[Path]) -> Tensor:
-    total: Tensor | float = 0.0
-    for path in paths:
-        value = spikes
-        for step in path:
-            value = step.apply(value)
-        total = total + value
-    return torch.as_tensor(total)
 
 
 def _convolution(path: Path) -> tuple[Kernel, Tensor] | None:

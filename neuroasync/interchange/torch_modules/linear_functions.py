@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from neuroasync.interchange.torch_modules.expressions import Kernel, LinearStep
 
-__all__ = ["CREATING", "JOINING", "linear_step", "name_of", "wide"]
+__all__ = ["CREATING", "JOINING", "KEEPS_ORDER", "linear_step", "name_of", "wide"]
 
 Arguments: TypeAlias = Mapping[str, Any]
 Affine: TypeAlias = tuple[LinearStep, Tensor | None]
@@ -31,7 +31,7 @@ CREATING: Final = frozenset({
 })  # fmt: skip
 """Functions whose result has nothing to do with the values of their argument."""
 
-_KEEPS_ORDER: Final = frozenset({
+KEEPS_ORDER: Final = frozenset({
     "clone", "contiguous", "cpu", "detach", "flatten", "float", "identity", "reshape",
     "requires_grad", "squeeze", "to", "type", "unflatten", "unsqueeze", "view", "view_as",
     "reshape_as", "alias",
@@ -81,33 +81,39 @@ def linear_step(
     """
     name, x, rest = name_of(function), args[0], [wide(a) for a in args[1:]]
     keywords = {key: wide(value) for key, value in kwargs.items()}
-    if name in _KEEPS_ORDER:
+    if name in KEEPS_ORDER:
         if name in {"to", "type"}:
-            return LinearStep(label, lambda v: v, is_reshape=True), None
+            is_rounded = function(*args, **kwargs).dtype not in (torch.float32, torch.float64)
+            return None if is_rounded else (LinearStep(label, lambda v: v, is_reshape=True), None)
         return LinearStep(label, lambda v: function(v, *rest, **keywords), is_reshape=True), None
     if name in {"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout"}:
         is_training = _bound(("p", "training"), rest, keywords).get("training", True)
         return None if is_training else (LinearStep(label, lambda v: v, is_reshape=True), None)
     if name in _LINEAR or (name == "pad" and _pads_with_zeros(rest, keywords)):
         return LinearStep(label, lambda v: function(v, *rest, **keywords)), None
-    if name in {"mul", "div"} and not isinstance(rest[0], str):
-        return _scale(function, x, rest, keywords, label), None
+    if name in {"mul", "div"}:
+        return _scale(function, x, rest, keywords, label)
     handler = _HANDLERS.get(name)
     return None if handler is None else handler(function, x, rest, keywords, label)
 
 
 def _scale(
     function: Callable[..., Any], x: Tensor, rest: Sequence[Any], keywords: Arguments, label: str
-) -> LinearStep:
+) -> Affine | None:
+    given = _bound(("other",), rest, keywords)
+    if given.get("rounding_mode") is not None:
+        return None
+
     def apply(v: Tensor) -> Tensor:
         return torch.as_tensor(function(v, *rest, **keywords))
 
     factor = None
     # One factor for all channels, or one for each, is a factor of a convolution.
-    other = torch.as_tensor(rest[0])
+    other = torch.as_tensor(given["other"])
     if x.ndim == 4 and (other.numel() == 1 or tuple(other.shape[-3:]) == (x.shape[1], 1, 1)):
         factor = apply(torch.ones(1, x.shape[1], 1, 1, dtype=torch.float64)).reshape(-1)
-    return LinearStep(label, apply, factor=factor, has_weights=isinstance(rest[0], Tensor))
+    has_weights = isinstance(given["other"], Tensor)
+    return LinearStep(label, apply, factor=factor, has_weights=has_weights), None
 
 
 def _linear(

@@ -14,7 +14,7 @@ from neuroasync.core.formats.bundle import Bundle, Scalar
 from neuroasync.core.model.connections import INPUT, Connection
 from neuroasync.core.model.model import Model, Population
 from neuroasync.core.model.neurons import LI, Neuron
-from neuroasync.errors import InterchangeError
+from neuroasync.errors import InterchangeError, ModelError
 from neuroasync.interchange.torch_modules.framework import (
     Framework,
     Layout,
@@ -26,6 +26,7 @@ from neuroasync.interchange.torch_modules.linear_connections import (
     connections_of,
     convolved_shape,
 )
+from neuroasync.interchange.torch_modules.row_checks import check_rows, check_timesteps
 from neuroasync.interchange.torch_modules.trace import LayoutError, Trace
 
 __all__ = ["ImportedModule", "import_module"]
@@ -33,6 +34,8 @@ __all__ = ["ImportedModule", "import_module"]
 _BATCH: Final = 8
 """Number of samples of the traced run; it must differ from the number of timesteps."""
 _TIMESTEPS: Final = 3
+_INPUT: Final = ".input"
+"""Name of the network's input among those of layers. No layer can have it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,8 +112,11 @@ def import_module(
         for name in trace.order
     }  # fmt: skip
     _check_readouts(mapped)
-    populations, connections = _parts(trace, mapped, layout, lead, input_shape, timestep_us)
-    model = Model(timestep_us, input_shape, populations, connections, populations[-1].name)
+    try:
+        populations, connections = _parts(trace, mapped, layout, lead, input_shape, timestep_us)
+        model = Model(timestep_us, input_shape, populations, connections, populations[-1].name)
+    except ModelError as error:
+        raise InterchangeError(f"the module cannot become a network: {error}") from error
     conditions = tuple(layer.condition for layer in mapped.values() if layer.condition)
     notes = tuple(note for layer in mapped.values() for note in layer.notes)
     named = dict(zip((p.name for p in populations), (layers[n] for n in trace.order), strict=True))
@@ -174,9 +180,9 @@ def _traced_run(
 
     def mark(tensor: torch.Tensor, timestep: int) -> None:
         if layout in (Layout.LOOP, Layout.LOOP_BATCH_FIRST):
-            trace.mark_frames(tensor, INPUT, dim=int(layout is Layout.LOOP_BATCH_FIRST))
+            trace.mark_frames(tensor, _INPUT, dim=int(layout is Layout.LOOP_BATCH_FIRST))
         else:
-            trace.mark(tensor, INPUT, timestep)
+            trace.mark(tensor, _INPUT, timestep)
 
     with trace.watch(module):
         run_module(framework, module, layout, torch.zeros(_BATCH, *shape), mark)
@@ -203,8 +209,8 @@ def _parts(
     input_shape: tuple[int, ...],
     timestep_us: int,
 ) -> tuple[tuple[Population, ...], tuple[Connection, ...]]:
-    names = {INPUT: INPUT}
-    shapes: dict[str, tuple[int, ...]] = {INPUT: input_shape}
+    names = {_INPUT: INPUT}
+    shapes: dict[str, tuple[int, ...]] = {_INPUT: input_shape}
     for name in trace.order:
         names[name] = _population_name(name, names)
         own = trace.shapes[name][_lead_dims(layout) :]
@@ -213,6 +219,9 @@ def _parts(
     populations, connections = [], []
     for name in trace.order:
         layer, expression = mapped[name], trace.inputs[name]
+        check_rows(expression, name, lead)
+        for timestep, earlier in trace.earlier[name].items():
+            check_timesteps(expression, earlier, trace.calls[name] - 1 - timestep, name)
         latest = 0 if layout.calls_once else trace.calls[name] - 1
         delays = {s: (latest - s.timestep) * timestep_us for s, _ in expression.paths}
         neuron = _reshaped(layer.neuron, shapes[name])
@@ -239,13 +248,14 @@ def _reshaped(neuron: Neuron, shape: tuple[int, ...]) -> Neuron:
 
 
 def _population_name(name: str, taken: Mapping[str, str]) -> str:
-    """Return the name of a layer as that of a population.
+    """Return the name of a layer as that of a population, which no other one has.
 
     A layer of an ``nn.Sequential`` has a number for a name.
     """
-    last = name.rpartition(".")[2]
+    last = name.rpartition(".")[2] or "layer"
     chosen = f"layer{last}" if last.isdigit() else last
-    return chosen if chosen and chosen not in taken.values() else name or "layer"
+    numbered = (f"{chosen}_{k}" for k in range(2, len(taken) + 2))
+    return next(n for n in (chosen, name or chosen, *numbered) if n not in taken.values())
 
 
 def _version(package: str) -> str:

@@ -178,7 +178,16 @@ class FrameworkRun:
         batch = range(first, min(first + _BATCH, len(self._samples)))
         frames = torch.from_numpy(self._samples.frames(batch))
         with evaluation(self._module), torch.no_grad(), self._hooks(keep):
-            run_module(self._framework, self._module, self._imported.layout, frames)
+            try:
+                run_module(self._framework, self._module, self._imported.layout, frames)
+            except InterchangeError:
+                raise
+            except Exception as error:  # A module may fail in any way.
+                raise InterchangeError(
+                    f"the module cannot run the reference samples, {len(batch)} at once; it must "
+                    "keep nothing but the state of its layers from one run to the next. What "
+                    f"happened: {error!s:.300}"
+                ) from error
         return len(batch)
 
     @contextmanager

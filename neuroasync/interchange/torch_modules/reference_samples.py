@@ -1,7 +1,7 @@
 """Reference samples as frames for a framework and as input events for a network."""
 
 import math
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from neuroasync.encoders import encode_current
 from neuroasync.errors import EventsError
 
 __all__ = ["ReferenceSamples", "frames_of"]
+
+_MAX_SPIKES: Final = limits.MAX_SPIKE_FILE_BYTES // 16
+"""Spikes of an array, as many as a spike file can hold."""
 
 
 class ReferenceSamples:
@@ -34,7 +37,8 @@ class ReferenceSamples:
         timesteps: Number of timesteps of each sample.
 
     Raises:
-        EventsError: The array has numbers that are not finite or too large, or no samples.
+        EventsError: The array has numbers that are not finite or too large, or no samples; or an
+            event is too late.
         ValueError: An event comes after ``timesteps``.
     """
 
@@ -51,6 +55,11 @@ class ReferenceSamples:
             timesteps = counted if timesteps is None else timesteps
         self.trains = given
         last = int(given.t_us.max(initial=-1)) // timestep_us + 1
+        if last > limits.MAX_PASSES:
+            raise EventsError(
+                f"`reference` must have at most {limits.MAX_PASSES} timesteps, got an event in "
+                f"timestep {last}; if the times are ns, divide them by 1000"
+            )
         self.timesteps = max(last, 1) if timesteps is None else timesteps
         if last > self.timesteps:
             raise ValueError(
@@ -93,7 +102,7 @@ def frames_of(
         f32[samples, timesteps, \*shape].
 
     Raises:
-        EventsError: There are no samples.
+        EventsError: There are no samples, or an event is too late.
         ValueError: An event comes after ``timesteps``, or an argument is out of range.
     """
     step_us = microseconds(timestep_us, "timestep_us", at_least=1)
@@ -129,6 +138,12 @@ def _trains_of(
     if (array < 0).any() or (array != np.rint(array)).any():
         trains = encode_current(array, constant_for, timestep_us)
         return trains, array.shape[1] if constant_for is None else constant_for
+    spikes = float(array.sum(dtype=np.float64)) * (constant_for or 1)
+    if spikes > _MAX_SPIKES:
+        raise EventsError(
+            f"`reference` must have at most {_MAX_SPIKES} spikes, got {spikes:.0f}; whole numbers "
+            "are numbers of spikes, so divide values such as those of pixels by their largest value"
+        )
     if constant_for is not None:
         array = np.repeat(array[:, None], constant_for, axis=1)
     return _spikes_of(array.astype(np.int64), timestep_us), array.shape[1]

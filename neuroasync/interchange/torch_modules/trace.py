@@ -9,23 +9,33 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from neuroasync.errors import InterchangeError
+from neuroasync.interchange.torch_modules.arguments import (
+    index_of,
+    on_a_copy,
+    tensors_in,
+)
 from neuroasync.interchange.torch_modules.expressions import (
     LinearExpression,
-    LinearStep,
     Source,
     Unmappable,
 )
+from neuroasync.interchange.torch_modules.joining import joined
 from neuroasync.interchange.torch_modules.linear_functions import (
     CREATING,
     JOINING,
+    KEEPS_ORDER,
     linear_step,
     name_of,
-    wide,
+)
+from neuroasync.interchange.torch_modules.meanings import (
+    Meaning,
+    Meanings,
+    base_of,
+    state_of,
+    version_of,
 )
 
 __all__ = ["LayerInput", "LayerState", "LayoutError", "Trace"]
-
-Meaning: TypeAlias = LinearExpression | Unmappable
 
 LayerState: TypeAlias = Callable[[nn.Module, Sequence[Any]], list[Tensor] | None]
 """See ``Framework.state``."""
@@ -37,6 +47,7 @@ LayerInput: TypeAlias = Callable[
 
 
 _WHOLE_INPUT: Final = "the input of all timesteps together"
+_SEQUENCE: Final = Unmappable(_WHOLE_INPUT)
 
 
 class LayoutError(InterchangeError):
@@ -54,6 +65,8 @@ class Trace(TorchFunctionMode):
     Attributes:
         calls: How often each layer was called.
         inputs: The expression of the input current of each layer at its latest call.
+        earlier: The same at its first call and at the one before the latest, by the number of the
+            call.
         order: Names of the layers in the order of their first calls.
         unused: Labels of the steps with weights whose result reached no layer at the latest call.
     """
@@ -64,13 +77,13 @@ class Trace(TorchFunctionMode):
         super().__init__()
         self._layers = layers
         self._layer_input, self._layer_state = layer_input, layer_state
-        # The tensors are kept, so that no other one gets the same id.
-        self._meanings: dict[int, tuple[Tensor, Meaning]] = {}
+        self._meanings = Meanings()
         self._frames: tuple[Tensor, str, int] | None = None
         self._depth = 0
         self._modules: list[str] = []
         self.calls: dict[str, int] = dict.fromkeys(layers, 0)
         self.inputs: dict[str, LinearExpression] = {}
+        self.earlier: dict[str, dict[int, LinearExpression]] = {name: {} for name in layers}
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.order: list[str] = []
         self._weighted: dict[str, int] = {}
@@ -100,13 +113,13 @@ class Trace(TorchFunctionMode):
         """Note that ``tensor`` holds the spikes of a source at a timestep, and return it."""
         source = Source(name, timestep, tuple(tensor.shape))
         zeros = torch.zeros(tensor.shape, dtype=torch.float64)
-        self._note(tensor, LinearExpression(((source, ()),), zeros))
+        self._meanings.note(tensor, LinearExpression(((source, ()),), zeros))
         return tensor
 
     def mark_frames(self, sequence: Tensor, name: str, dim: int) -> Tensor:
         """Note that element t of a dimension holds a source at timestep t; return ``sequence``."""
         self._frames = sequence, name, dim
-        self._note(sequence, Unmappable(_WHOLE_INPUT))
+        self._meanings.note(sequence, _SEQUENCE)
         return sequence
 
     @property
@@ -122,13 +135,40 @@ class Trace(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Run a function of torch, and note what its result means."""
-        kwargs = kwargs or {}
+        kwargs = dict(kwargs or {})
+        if not args and "input" in kwargs:
+            args = (kwargs.pop("input"),)
+        target = kwargs.get("out", args[0] if args else None)
+        is_traced = any(t in self._meanings for t in tensors_in([*args, *kwargs.values()]))
+        if self._depth or not is_traced or not isinstance(target, Tensor):
+            return self._noted(func, args, kwargs, func(*args, **kwargs))
+        known, version = self._meanings.of(target), version_of(target)
+        if known is None:
+            known = LinearExpression((), target.detach().to(torch.float64, copy=True))
         result = func(*args, **kwargs)
+        if version == version_of(target):
+            return self._noted(func, args, kwargs, result)
+        # The tensor was changed in place, which changes the tensor that it views, too.
+        self._meanings.note(target, known)
+        self._noted(on_a_copy(func), args, kwargs, result)
+        for tensor in (target, base_of(target)):
+            if tensor is not result or self._is_sequence(tensor):
+                self._meanings.note(tensor, Unmappable(self._label(func)))
+        return result
+
+    def _is_sequence(self, value: Any) -> bool:
+        """Return whether a value is the sequence of input frames."""
+        return self._frames is not None and value is self._frames[0]
+
+    def _noted(
+        self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], result: Any
+    ) -> Any:
+        """Note what the result of a function means, and return it."""
         if self._depth:
             return result
-        if self._frames is not None and args and args[0] is self._frames[0]:
+        if args and self._is_sequence(args[0]) and self._meanings.of(args[0]) == _SEQUENCE:
             return self._frame(func, args, result)
-        traced = [t for t in _tensors([*args, *kwargs.values()]) if id(t) in self._meanings]
+        traced = [t for t in tensors_in([*args, *kwargs.values()]) if t in self._meanings]
         if not traced or name_of(func) in CREATING:
             return result
         if isinstance(result, Iterator):
@@ -138,17 +178,14 @@ class Trace(TorchFunctionMode):
         if isinstance(result, list | tuple):
             self._note_parts(func, args, kwargs, result)
         elif isinstance(result, Tensor):
-            self._note(result, self._meaning(func, args, kwargs, traced))
+            self._meanings.note(result, self._meaning(func, args, kwargs, traced))
         return result
-
-    def _note(self, tensor: Tensor, meaning: Meaning) -> None:
-        self._meanings[id(tensor)] = tensor, meaning
 
     def _note_parts(
         self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any],
         parts: Sequence[Any],
     ) -> None:  # fmt: skip
-        traced = [t for t in _tensors(args) if id(t) in self._meanings]
+        traced = [t for t in tensors_in(args) if t in self._meanings]
         for k, part in enumerate(parts):
             if isinstance(part, Tensor):
 
@@ -156,7 +193,7 @@ class Trace(TorchFunctionMode):
                     return list(func(*a, **kw))[k]
 
                 pick.__name__ = name_of(func)
-                self._note(part, self._meaning(pick, args, kwargs, traced))
+                self._meanings.note(part, self._meaning(pick, args, kwargs, traced))
 
     def _frame(self, func: Callable[..., Any], args: Sequence[Any], result: Any) -> Any:
         """Note the timestep of an element of the sequence of input frames."""
@@ -170,71 +207,39 @@ class Trace(TorchFunctionMode):
         if kind == "select" and rest[:1] == (dim,):
             timestep = rest[1]
         elif kind == "getitem":
-            timestep = _index_of(rest[0], dim)
+            timestep = index_of(rest[0], dim)
         if isinstance(timestep, int):
             return self.mark(result, name, timestep % args[0].shape[dim])
-        if isinstance(result, Tensor) and id(result) not in self._meanings:
-            label = f"`{kind}` of {_WHOLE_INPUT}{self._place()}"
-            self._note(result, Unmappable(label))
-        return result
+        found = list(result) if isinstance(result, Iterator) else result
+        for tensor in tensors_in(found):
+            if tensor not in self._meanings:
+                label = f"`{kind}` of {_WHOLE_INPUT}{self._place()}"
+                self._meanings.note(tensor, Unmappable(label))
+        return iter(found) if isinstance(result, Iterator) else result
 
     def _meaning(
         self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any],
         traced: Sequence[Tensor],
     ) -> Meaning:  # fmt: skip
-        meanings = [self._meanings[id(t)][1] for t in traced]
+        meanings = [self._meanings.of(t) for t in traced]
         for meaning in meanings:
             if isinstance(meaning, Unmappable):
-                return meaning
+                is_same = not meaning.is_state or name_of(func) in KEEPS_ORDER
+                return meaning if is_same else Unmappable(f"`{name_of(func)}` of {meaning.reason}")
         label = self._label(func)
         if name_of(func) in JOINING:
-            return self._joined(func, args, kwargs, label)
-        swapped = name_of(func) == "mul" and len(args) == 2 and id(args[0]) not in self._meanings
+            return joined(func, args, kwargs, label, self._meanings)
+        swapped = name_of(func) == "mul" and len(args) == 2 and traced[0] is args[1]
         ordered = (args[1], args[0]) if swapped else args
         (expression,) = meanings[:1]
-        if len(traced) > 1 or ordered[0] is not traced[0]:
+        if len(traced) > 1 or not ordered or ordered[0] is not traced[0]:
             return Unmappable(label)
         affine = linear_step(func, ordered, kwargs, label)
-        if affine is None or isinstance(expression, Unmappable):
+        if affine is None or not isinstance(expression, LinearExpression):
             return Unmappable(label)
         if affine[0].has_weights:
             self._weighted[label] = 1
         return expression.after(*affine)
-
-    def _joined(
-        self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], label: str
-    ) -> LinearExpression:
-        """Return the meaning of a sum or a concatenation of tensors."""
-        paths: list[tuple[Source, tuple[LinearStep, ...]]] = []
-        is_sum = name_of(func) in {"add", "sub", "rsub"}
-
-        def alone(keep: Callable[[Any], Any]) -> Any:
-            return func(*_mapped(args, keep), **_mapped(kwargs, keep))
-
-        def zero(part: Any) -> Any:
-            if isinstance(part, Tensor):
-                return torch.zeros(part.shape, dtype=torch.float64)
-            return 0 if is_sum and any(part is a for a in args) else part
-
-        def constant_of(part: Any) -> Any:
-            if not isinstance(part, Tensor):
-                return part
-            meaning = self._meanings.get(id(part), (part, None))[1]
-            return meaning.constant if isinstance(meaning, LinearExpression) else wide(part)
-
-        seen: set[int] = set()
-        for part in _tensors([*args, *kwargs.values()]):
-            meaning = self._meanings.get(id(part), (part, None))[1]
-            if not isinstance(meaning, LinearExpression) or id(part) in seen:
-                continue
-            seen.add(id(part))
-
-            def apply(v: Tensor, part: Tensor = part) -> Tensor:
-                return torch.as_tensor(alone(lambda p: v if p is part else zero(p)))
-
-            step = LinearStep(label, apply, is_reshape=name_of(func) == "add")
-            paths += [(source, (*path, step)) for source, path in meaning.paths]
-        return LinearExpression(tuple(paths), torch.as_tensor(alone(constant_of)))
 
     def _before(self, name: str) -> Callable[..., None]:
         def hook(layer: nn.Module, args: Sequence[Any]) -> None:
@@ -251,8 +256,8 @@ class Trace(TorchFunctionMode):
                 return
             spikes, *states = output if isinstance(output, tuple) else (output,)
             timestep = self.calls[name] - 1
-            for state in _tensors([states, self._layer_state(layer, ()) or []]):
-                self._note(state, Unmappable(_state_of(name)))
+            for state in tensors_in([states, self._layer_state(layer, ()) or []]):
+                self._meanings.note(state, state_of(name))
             self.mark(spikes, name, timestep)
 
         return hook
@@ -270,7 +275,7 @@ class Trace(TorchFunctionMode):
             return self.mark(torch.zeros(*shape), name, timestep - 1)
 
         current = self._layer_input(layer, args, previous)
-        meaning = self._meanings.get(id(current), (current, None))[1]
+        meaning = self._meanings.of(current)
         if meaning is None:
             raise InterchangeError(
                 f"layer `{name}` gets an input that does not depend on the input of the network"
@@ -283,6 +288,9 @@ class Trace(TorchFunctionMode):
                 "spikes, so the network cannot be imported"
             )
         self._used |= {step.label for _, path in meaning.paths for step in path}
+        if timestep:
+            past = self.earlier[name] | {timestep - 1: self.inputs[name]}
+            self.earlier[name] = {t: past[t] for t in (0, timestep - 1)}
         self.inputs[name], self.shapes[name] = meaning, tuple(current.shape)
 
     def _check_state(self, name: str, state: list[Tensor] | None, timestep: int) -> None:
@@ -290,12 +298,12 @@ class Trace(TorchFunctionMode):
         if state is None:
             return
         for tensor in state:
-            meaning = self._meanings.get(id(tensor), (tensor, None))[1]
+            meaning = self._meanings.of(tensor)
             if isinstance(meaning, LinearExpression):  # its own spikes, which are states of some
                 sources = [(source.name, source.timestep) for source, _ in meaning.paths]
                 is_own = sources == [(name, timestep)]
             else:
-                is_own = meaning == Unmappable(_state_of(name))
+                is_own = meaning == state_of(name)
             if not is_own:
                 break
         else:
@@ -319,32 +327,3 @@ class Trace(TorchFunctionMode):
 
     def _place(self) -> str:
         return f" in {self._modules[-1]}" if self._modules else ""
-
-
-def _state_of(name: str) -> str:
-    return f"the state of `{name}`"
-
-
-def _index_of(index: Any, dim: int) -> Any:
-    """Return the index of dimension ``dim`` if all others are taken whole, else None."""
-    parts = index if isinstance(index, tuple) else (index,)
-    others = (*parts[:dim], *parts[dim + 1 :])
-    if len(parts) <= dim or any(part != slice(None) and part is not Ellipsis for part in others):
-        return None
-    return parts[dim]
-
-
-def _tensors(values: Any) -> Iterator[Tensor]:
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, list | tuple):
-        for value in values:
-            yield from _tensors(value)
-
-
-def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
-    if isinstance(value, list | tuple):
-        return [_mapped(v, change) for v in value]
-    if isinstance(value, Mapping):
-        return {k: _mapped(v, change) for k, v in value.items()}
-    return change(value)

@@ -21,8 +21,14 @@ from neuroasync.core.formats.orders.certificate import (
     network_digest,
 )
 from neuroasync.core.formats.orders.run_modes import RunModes, parse_run_modes
-from neuroasync.core.model.checks import check_int
-from neuroasync.metrics.orders.mode_runs import check_samples, labels_of, run_options, seeds_of
+from neuroasync.core.model.checks import check_int, must_be, shown
+from neuroasync.metrics.orders.mode_runs import (
+    check_run,
+    check_samples,
+    labels_of,
+    run_options,
+    seeds_of,
+)
 from neuroasync.metrics.summary import Summary, summarise
 from neuroasync.runtime.batch.job import BatchJob
 from neuroasync.runtime.option_resolver import OptionResolver
@@ -115,7 +121,10 @@ def compare_modes(
         ForwardStepLimitError, PassLimitError: A sample exceeded a limit.
     """
     check_samples(samples)
+    first = check_run(until, first)
     modes = parse_run_modes(modes) if isinstance(modes, str) else modes
+    if not isinstance(modes, RunModes):
+        raise ValueError(must_be("modes", "RunModes or their text form", shown(modes)))
     count = check_int("orders", orders, 1, limits.MAX_CERTIFIED_ORDERS, ValueError)
     base = check_int("seed", check_seed(seed), 0, 2**64 - count, ValueError)
     length_us = optional_microseconds(duration_us, "duration_us", bundle.duration_us)

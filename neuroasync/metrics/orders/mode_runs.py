@@ -6,23 +6,34 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync import limits
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.policies import Momentum, Policy, PolicyName
 from neuroasync.core.engine.run_settings import RunOptions
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import PolicySpec
-from neuroasync.core.model.checks import must_be
+from neuroasync.core.model.checks import check_int, must_be, shown
 
-__all__ = ["check_samples", "labels_of", "run_options", "seeds_of"]
+__all__ = ["check_run", "check_samples", "labels_of", "run_options", "seeds_of"]
 
 
 def check_samples(samples: SpikeTrains) -> None:
     """Raise ValueError if there is no sample, or if the samples have labels over time."""
+    if not isinstance(samples, SpikeTrains):
+        requirement = "SpikeTrains, such as a part of a data set"
+        raise ValueError(must_be("samples", requirement, type(samples).__name__))
     if not len(samples):
         raise ValueError("`samples` must have at least one sample, got none")
     if samples.labels_over_time is not None:
         requirement = "samples with one label each, or without labels"
         raise ValueError(must_be("samples", requirement, "labels over time"))
+
+
+def check_run(until: str, first: int) -> int:
+    """Return ``first`` as an int; raise ValueError if it, or the type of ``until``, is invalid."""
+    if not isinstance(until, str):
+        raise ValueError(must_be("until", "the text of a stop rule", shown(until)))
+    return check_int("first", first, 0, limits.MAX_TIME_US, ValueError)
 
 
 def run_options(mode: PolicySpec) -> RunOptions:

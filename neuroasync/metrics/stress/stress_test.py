@@ -19,7 +19,13 @@ from neuroasync.core.formats.orders.certificate import network_digest
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.model.checks import check_int, must_be, shown
 from neuroasync.core.model.model import Model
-from neuroasync.metrics.orders.mode_runs import check_samples, labels_of, run_options, seeds_of
+from neuroasync.metrics.orders.mode_runs import (
+    check_run,
+    check_samples,
+    labels_of,
+    run_options,
+    seeds_of,
+)
 from neuroasync.metrics.stress.changes import (
     check_fits,
     delayed,
@@ -79,6 +85,7 @@ def stress_test(
         ForwardStepLimitError, PassLimitError: A sample exceeded a limit.
     """
     check_samples(samples)
+    first = check_run(until, first)
     if stresses is None:
         stresses = default_stresses(bundle.model)
     elif isinstance(stresses, str):

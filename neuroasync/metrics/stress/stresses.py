@@ -31,6 +31,7 @@ from neuroasync.core.formats.orders.run_modes import mode_text, parse_run_modes
 from neuroasync.core.model.checks import as_number, check_int, did_you_mean, must_be, shown
 from neuroasync.core.model.connections import INPUT
 from neuroasync.core.model.model import Model
+from neuroasync.errors import PolicyError
 from neuroasync.metrics.orders.mode_comparison import ALL_MODES
 
 __all__ = ["Stress", "StressKind", "check_stresses", "default_stresses", "parse_stresses"]
@@ -52,7 +53,9 @@ _TIMESTEPS: Final = (1, 2, 4)
 _MAX_STRESSES: Final = 1024
 _MAX_NOISE: Final = 100
 _EXAMPLE: Final = "'input-loss 0.1,0.2; weight-bits 4; order random F=1,8 queued'"
-_NUMBER: Final = re.compile(r"[0-9]{1,20}([.][0-9]{1,20})?(e-?[0-9]{1,3})?", re.ASCII)
+_NUMBER: Final = re.compile(
+    r"([0-9]{1,20}([.][0-9]{0,20})?|[.][0-9]{1,20})(e-?[0-9]{1,3})?", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +206,11 @@ def _parsed(item: str, model: Model) -> Iterator[Stress]:
 def _with_strengths(kind: StressKind, text: str) -> Iterator[Stress]:
     """Yield the stresses of a kind with the strengths that a text lists."""
     if kind == "order":
-        yield from (Stress(kind, mode) for mode in parse_run_modes(text).modes)
+        try:
+            modes = parse_run_modes(text).modes
+        except PolicyError as error:
+            raise PolicyError(f"`stresses`: in 'order {text:.80}', {error}") from error
+        yield from (Stress(kind, mode) for mode in modes)
         return
     read: Callable[[str, str], float] = _time if kind in ("delay", "jitter") else _number
     for part in text.split(","):

@@ -181,7 +181,7 @@ def test_json_of_encode_names_the_file(cli, files):
 def test_explain_rejects_a_row_outside_the_recording(cli, files, recorded):
     result = cli("explain", recorded, "--bundle", files.net, "--spike", 10**9)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "`row` must be from 0 to" in result.stderr
+    assert "`row` must be an integer from 0 to" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["net.nab", "events.npz", "./net.nab"])

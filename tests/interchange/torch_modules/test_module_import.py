@@ -1,5 +1,7 @@
 """Torch modules become connections: exact weights, few parameters, and refusals by name."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -240,6 +242,30 @@ def test_names_of_layers_are_those_of_the_module():
     module.add_module("2", PlainLIF())
     names = [p.name for p in imported(module, (4,)).model.populations]
     assert names == ["hidden", "layer2"]
+
+
+@pytest.mark.parametrize(
+    ("layers", "names"),
+    [
+        (("encoder.lif", "lif"), ["lif", "lif_2"]),
+        (("0.lif", "1.lif", "lif"), ["lif", "1.lif", "lif_2"]),
+        (("first.1", "layer1"), ["layer1", "layer1_2"]),
+        (("input", "output"), ["input_2", "output"]),
+        (("a.input", "input"), ["a.input", "input_2"]),
+    ],
+)
+def test_populations_have_different_names(layers, names):
+    module = nn.Sequential()
+    for name in layers:
+        *parents, last = name.split(".")
+        place = module
+        for parent in parents:
+            place.add_module(parent, nn.Sequential())
+            place = place.get_submodule(parent)
+        place.add_module(last, PlainLIF())
+    model = imported(module, (4,)).model
+    assert [p.name for p in model.populations] == names
+    assert [(c.source, c.target) for c in model.connections] == list(pairwise(["input", *names]))
 
 
 def test_the_module_keeps_its_modes():

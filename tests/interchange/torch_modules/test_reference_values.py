@@ -74,8 +74,26 @@ def test_numbers_of_spikes_stay_spikes():
         (np.array([[[np.nan, 1.0]]]), "`reference` must have finite values only"),
         (np.array([[0.5, 1.0]]), "`reference` must be SpikeTrains, an array .samples, timesteps"),
         (np.array([[[3e7 + 0.5]]]), "must be a number from"),
+        (np.array([[[1e30, 0.0]]]), "`reference` must have at most 134217728 spikes, got 1000000"),
+        (np.full((1, 3, 2), 2**25), "`reference` must have at most 134217728 spikes, got 20132659"),
+        (
+            na.SpikeTrains([10**9], [0], [0, 1], None, (2,)),
+            "`reference` must have at most 10000000 timesteps, got an event in timestep 10000001",
+        ),
     ],
 )
 def test_arrays_that_are_no_samples_are_refused(array, message):
     with pytest.raises(na.EventsError, match=message):
         ReferenceSamples(array, 100)
+
+
+@pytest.mark.parametrize("shape", [4, (), (0,), (-4,), (4.0,), "4", (2**24 + 1,)])
+def test_a_shape_that_is_none_is_refused(shape):
+    with pytest.raises(na.InterchangeError, match=r"^`input_shape"):
+        from_module(PlainFramework(), PlainLIF(), 1000, shape, None, None, None)
+
+
+@pytest.mark.parametrize("shape", [[4], (np.int64(4),), torch.Size([4])])
+def test_a_shape_may_have_integers_of_any_type(shape):
+    bundle, _ = from_module(PlainFramework(), PlainLIF(), 1000, shape, None, None, None)
+    assert bundle.model.input_shape == (4,)

@@ -145,3 +145,15 @@ def test_no_samples_and_bad_options_are_refused(digits):
         compare_modes(bundle, samples, orders=0)
     with pytest.raises(ValueError, match="`seed` must be an integer of at most"):
         compare_modes(bundle, samples, orders=2, seed=2**64 - 1)
+    for options, message in (
+        ({"modes": [bundle.policy]}, r"`modes` must be RunModes or their text form, got \[Policy"),
+        ({"until": lambda *_: True}, "`until` must be the text of a stop rule, got <function"),
+        ({"first": -1}, "`first` must be an integer of at least 0, got -1"),
+        ({"first": 2**53 + 1}, "`first` must be an integer"),
+        ({"first": 1.5}, "`first` must be an integer"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            compare_modes(bundle, samples, **options)
+    for other, name in ((samples[0], "SpikeTrain"), (None, "NoneType"), ([samples[0]], "list")):
+        with pytest.raises(ValueError, match=f"`samples` must be SpikeTrains, .*, got {name}$"):
+            compare_modes(bundle, other)

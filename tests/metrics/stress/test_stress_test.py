@@ -177,11 +177,16 @@ def test_bad_arguments_are_refused(digits):
         ({"seed": 2**64 - 1}, "`seed` must be an integer of at most"),
         ({"mode": "random"}, "`mode` must be a PolicySpec or None, got 'random'"),
         ({"until": "never"}, "until"),
+        ({"until": lambda *_: True}, "`until` must be the text of a stop rule, got <function"),
+        ({"first": -1}, "`first` must be an integer"),
+        ({"first": 1.5}, "`first` must be an integer"),
     ):
         with pytest.raises(ValueError, match=message):
             stress_test(bundle, samples, **options)
     with pytest.raises(ValueError, match="`samples` must have at least one sample"):
         stress_test(bundle, samples[:0])
+    with pytest.raises(ValueError, match=r"`samples` must be SpikeTrains, .*, got SpikeTrain$"):
+        stress_test(bundle, samples[0])
     report = stress_test(bundle, samples[:2], "weight-bits 4", seeds=1)
     with pytest.raises(ValueError, match="`name` must be a number of the class Summary"):
         report.mean(None, "to_decision")

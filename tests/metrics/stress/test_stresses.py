@@ -67,8 +67,16 @@ def test_a_malformed_text_is_refused(text, message):
 
 
 def test_a_malformed_run_mode_is_refused():
-    with pytest.raises(na.PolicyError, match="did you mean 'random'"):
+    message = "^`stresses`: in 'order rand', .* did you mean 'random'"
+    with pytest.raises(na.PolicyError, match=message):
         parse_stresses("order rand", MODEL)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [(".5", 0.5), ("1.", 1.0), ("5e-1", 0.5), (".5e-1", 0.05), ("0", 0.0)]
+)
+def test_numbers_may_lack_digits_before_or_after_the_point(text, number):
+    assert parse_stresses(f"input-loss {text}", MODEL) == (Stress("input-loss", number),)
 
 
 @pytest.mark.parametrize(
