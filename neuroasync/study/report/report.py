@@ -61,11 +61,12 @@ _TERMS: Final = (
     "more. A case is a data set with the networks that are trained and run on it."
 )
 _NETWORKS: Final = (
-    "Networks are named after their training. layered-paper was trained under layer-sync with the "
-    "recipe of the paper. The unlayered networks were trained for the ordering policy in their "
-    "name, and unlayered-any for all of them: the order, the group size and the input mode were "
-    "drawn anew for each batch. layered was trained with the recipe of the unlayered networks, but "
-    "under layer-sync."
+    "Networks are named after their training. layered-paper was trained under layer-sync with a "
+    "recipe like that of Koopman et al. The unlayered networks were trained for the ordering "
+    "policy in their name, and unlayered-any for all of them: the order, the group size and the "
+    "input mode were drawn anew for each batch. layered was trained with the recipe of the "
+    "unlayered networks, but under layer-sync. The table of trained networks lists the epochs, of "
+    "which unlayered-any may take more."
 )
 
 
