@@ -44,7 +44,7 @@ _TARGETS: Final = {
     "fashion-mnist": (3.0,),
 }
 """Targets of the spike penalty, by case."""
-_TIMES: Final[Mapping[Training, tuple[float, str]]] = {
+_EPOCHS: Final[Mapping[Training, tuple[float, str]]] = {
     "layered": (2, "twice the epochs"),
     "unlayered-random": (2, "twice the epochs"),
     "unlayered-momentum": (2, "twice the epochs"),
@@ -111,7 +111,7 @@ def sparser(case: str) -> Iterator[list[Variant]]:
 
 def trained_otherwise(case: str) -> Iterator[Variant]:
     """Yield the networks of the study, each followed by one with more or fewer epochs."""
-    for training, (factor, label) in _TIMES.items():
+    for training, (factor, label) in _EPOCHS.items():
         recipe = RECIPES[case][training]
         yield Variant(case, training)
         changed = _with(recipe, epochs=round(factor * recipe.config.epochs))

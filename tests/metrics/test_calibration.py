@@ -1,4 +1,4 @@
-"""Calibration refuses unsuitable recordings and accuracies; a bundle checks what it gets."""
+"""Calibration rejects unsuitable recordings; a bundle rejects unsuitable calibrations."""
 
 import math
 from dataclasses import replace

@@ -148,7 +148,7 @@ class Trace(TorchFunctionMode):
         result = func(*args, **kwargs)
         if version == version_of(target):
             return self._noted(func, args, kwargs, result)
-        # The tensor was changed in place, which changes the tensor that it views, too.
+        # A change in place of a view also changes the tensor that it views.
         self._meanings.note(target, known)
         self._noted(on_a_copy(func), args, kwargs, result)
         for tensor in (target, base_of(target)):

@@ -20,7 +20,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="needs pseudo-terminals an
 
 
 def in_terminal(*args, until=None, meanwhile=lambda: None):
-    """Run the command on a terminal; return its exit code and what it has written.
+    """Run the command on a terminal; return its exit code and its output.
 
     If ``until`` is given, press Ctrl-C once it was written.
     """
