@@ -1,5 +1,6 @@
 """The event record has the same spikes and gradients as the torch engine in float64."""
 
+import math
 import re
 from itertools import pairwise
 
@@ -15,7 +16,7 @@ from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.stop_rules import parse_stop_rule
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.events.spike_trains import SpikeTrains
-from neuroasync.core.model.connections import Dense
+from neuroasync.core.model.connections import Dense, Sparse
 from neuroasync.core.model.model import Model, Population
 from neuroasync.core.model.neurons import LIF
 from neuroasync.errors import ForwardStepLimitError
@@ -23,14 +24,15 @@ from neuroasync.train import Surrogate, make_batch
 from neuroasync.train.autograd_function import run_event_record
 from neuroasync.train.event_record import EventRecordRunner
 from neuroasync.train.neurons.learned import LEARNABLE, LearnedParameters
+from tests.helpers.gradients import check_gradients, random_terms
 from tests.helpers.training_runs import SURROGATES, runs
 
 
 def both(model, batch, run_settings, surrogate, dropout=0.0, direction=0, learn=()):
-    """Return outputs and gradients of a random loss, from the event record and from torch.
+    """Return outputs, parameters and terms of a random loss, from the event record and from torch.
 
-    The gradients are those of the weights, and of the learned parameters of neurons. ``learn`` has
-    their names, and how many of them a population has.
+    The parameters are the weights, and the learned factors of neurons. ``learn`` has the names of
+    those, and how many of them a population has.
     """
     learned = LearnedParameters(model, *learn) if learn else None
     recorder = EventRecordRunner(learned.model if learned else model, 1, learned)
@@ -49,19 +51,17 @@ def both(model, batch, run_settings, surrogate, dropout=0.0, direction=0, learn=
             out = run_torch_engine(
                 weights, recorder.packed, batch, run_settings, surrogate, dropout, learned, given
             )
-        rng, loss = np.random.default_rng(direction), 0 * (weights.sum() + factors.sum())
-        for y in (out.votes, out.spikes, out.potentials):
-            if y is not None:
-                loss = loss + (y * torch.from_numpy(rng.normal(size=y.shape))).sum()
-        loss.backward()
-        results.append((out, weights.grad.double().numpy(), factors.grad.double().numpy()))
+        terms = random_terms((out.votes, out.spikes, out.potentials), direction)
+        loss = sum(y.sum() for y in terms) + 0 * (weights.sum() + factors.sum())
+        loss.backward(retain_graph=True)
+        results.append((out, (weights, factors), terms))
     return results
 
 
 def check_same(model, batch, run_settings, surrogate, dropout=0.0, direction=0, learn=()):
     """Check that a batch has the same results and gradients as in the reference."""
     try:
-        (record, *grads), (reference, *expected) = both(
+        (record, found, _), (reference, expected, terms) = both(
             model, batch, run_settings, surrogate, dropout, direction, learn
         )
     except ForwardStepLimitError:
@@ -74,11 +74,7 @@ def check_same(model, batch, run_settings, surrogate, dropout=0.0, direction=0, 
         assert np.array_equal(
             record.potentials.detach().numpy(), reference.potentials.detach().numpy()
         )
-    of_weights, of_factors = (np.abs(right).max(initial=0) for right in expected)
-    # The gradient of a learned factor is a sum over neurons and passes, whose terms may cancel.
-    scales = of_weights, max(of_weights, of_factors)
-    for grad, right, scale in zip(grads, expected, scales, strict=True):
-        assert np.abs(grad - right).max(initial=0) <= 1e-5 * scale
+    check_gradients(found, expected, terms)
 
 
 EXAMPLES = settings(
@@ -137,6 +133,27 @@ def test_gradients_of_learned_parameters_match_the_torch_engine(case, learn, per
     except ValueError:
         assume(False)
     check_same(*case, Surrogate(), direction=direction, learn=(learn, per))
+
+
+def test_gradients_whose_terms_cancel_out_match_the_torch_engine():
+    first, second = (
+        LIF(tau_us, 1 / 64, refractory=False, reset_delayed=True) for tau_us in (100.0, math.inf)
+    )
+    connections = (
+        Sparse("input", "a", np.array([0, 1, 2]), np.array([0, 1]), np.zeros(2)),
+        Dense("a", "b", np.array([[21 / 32, 0], [3 / 64, 0]]), delay_us=2),
+    )
+    model = Model(1, (2,), (Population("a", (2,), first), Population("b", (2,), second)),
+                  connections, "b")  # fmt: skip
+    trains = [SpikeTrain(np.array([1, 1, 2, 2]), np.zeros(4, int)), SpikeTrain([], [])]
+    batch = make_batch(model, SpikeTrains.from_trains(trains, (2,)), [0, 1], [0, 0], duration_us=4)
+    (_, (weights, _), terms), _ = both(model, batch, RunSettings(group_size=1), Surrogate())
+    largest = max(
+        float(torch.autograd.grad(term, weights, retain_graph=True)[0].abs().max())
+        for term in torch.cat([y.ravel() for y in terms])
+    )
+    assert 0 < weights.grad.abs().max() < largest / 100
+    check_same(model, batch, RunSettings(group_size=1), Surrogate())
 
 
 def test_logs_grow_without_losing_spikes_or_gradients():

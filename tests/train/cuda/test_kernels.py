@@ -11,6 +11,7 @@ from neuroasync.train.cuda.autograd_function import run_cuda_record
 from neuroasync.train.cuda.runner import CudaRunner
 from neuroasync.train.event_record import EventRecordRunner
 from tests.helpers.cuda_shim import CpuLauncher
+from tests.helpers.gradients import check_gradients, random_terms
 from tests.helpers.strategies import dyadic
 from tests.helpers.training_runs import SURROGATES, runs
 
@@ -21,21 +22,19 @@ EXAMPLES = settings(
 
 
 def outcome(run, runner, flat, batch, run_settings, surrogate, dropout):
-    """Return the result, and the gradient of a random loss; or the text of an error."""
+    """Return the result, the weights with gradients, and the terms of a random loss.
+
+    If the run fails, return the text of the error instead of the result, and no terms.
+    """
     device = torch.device("cpu") if run is run_event_record else runner.device
     weights = torch.from_numpy(flat.copy()).to(device).requires_grad_()
     try:
         out = run(weights, runner, batch, run_settings, surrogate, dropout)
     except ForwardStepLimitError as error:
-        return str(error), None
-    rng = np.random.default_rng(0)
-    loss = (out.votes * torch.from_numpy(rng.normal(size=out.votes.shape)).to(out.votes)).sum()
-    loss = (
-        loss
-        + (out.spikes * torch.from_numpy(rng.normal(size=out.spikes.shape)).to(out.spikes)).sum()
-    )
-    loss.backward()
-    return [array.detach().cpu().numpy() for array in out[:3]], weights.grad.cpu().numpy()
+        return str(error), weights, []
+    terms = random_terms((out.votes, out.spikes), 0)
+    sum(y.sum() for y in terms).backward(retain_graph=True)
+    return [array.detach().cpu().numpy() for array in out[:3]], weights, terms
 
 
 def check_same(model, batch, run_settings, surrogate=SURROGATES[0], dropout=0.0, launcher=None):
@@ -43,15 +42,15 @@ def check_same(model, batch, run_settings, surrogate=SURROGATES[0], dropout=0.0,
     recorder = EventRecordRunner(model, threads=1)
     flat = recorder.packed.arrays.weights
     arguments = (flat, batch, run_settings, surrogate, dropout)
-    expected, grad = outcome(run_event_record, recorder, *arguments)
+    expected, weights, terms = outcome(run_event_record, recorder, *arguments)
     runner = CudaRunner(recorder.packed, launcher or CpuLauncher())
-    found, other = outcome(run_cuda_record, runner, *arguments)
-    if grad is None:
+    found, other, _ = outcome(run_cuda_record, runner, *arguments)
+    if not terms:
         assert found == expected
         return
     for a, b in zip(found, expected, strict=True):
         assert np.array_equal(a, b)
-    assert np.abs(other - grad).max(initial=0) <= 1e-5 * np.abs(grad).max(initial=0)
+    check_gradients([other], [weights], terms)
 
 
 @given(run=runs(), surrogate=st.sampled_from(SURROGATES), dropout=st.sampled_from([0.0, 0.4]))

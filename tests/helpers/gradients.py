@@ -1,0 +1,55 @@
+"""Comparison of the gradients of a loss that was computed in two ways."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["check_gradients", "random_terms"]
+
+
+def random_terms(results: Sequence[Tensor | None], seed: int) -> list[Tensor]:
+    """Return the results of a run, each element times a random number; a loss is their sum."""
+    rng = np.random.default_rng(seed)
+    return [
+        y * torch.from_numpy(rng.normal(size=y.shape)).to(y.device)
+        for y in results
+        if y is not None
+    ]
+
+
+def check_gradients(
+    found: Sequence[Tensor], expected: Sequence[Tensor], terms: Sequence[Tensor]
+) -> None:
+    """Check that parameters have the same gradients but for the rounding of float32.
+
+    Args:
+        found: Parameters whose gradients are checked.
+        expected: The same parameters with the right gradients, which are those of the sum of
+            ``terms``. The gradient of a parameter may be a sum over those of the ones before it.
+        terms: Terms of the loss with their graph.
+    """
+    right = [_flat(x.grad) for x in expected]
+    for k, parameter in enumerate(found):
+        error = np.abs(_flat(parameter.grad) - right[k]).max(initial=0)
+        scale = max(np.abs(g).max(initial=0) for g in right[: k + 1])
+        if error > 1e-5 * scale:
+            # Terms may cancel out; what remains of them has the rounding error of the terms.
+            scale = max(map(np.max, _sums_of_sizes(expected[: k + 1], terms)))
+        assert error <= 1e-5 * scale
+
+
+def _flat(gradient: Tensor | None) -> np.ndarray:
+    return np.zeros(0) if gradient is None else gradient.double().cpu().numpy().ravel()
+
+
+def _sums_of_sizes(parameters: Sequence[Tensor], terms: Sequence[Tensor]) -> list[np.ndarray]:
+    """Return, for each parameter, the sum of the absolute gradients of the terms."""
+    sums = [np.zeros(x.numel()) for x in parameters]
+    for term in (x for y in terms if y.requires_grad for x in y.ravel()):
+        gradients = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
+        for total, gradient in zip(sums, gradients, strict=True):
+            if gradient is not None:
+                total += np.abs(_flat(gradient))
+    return sums
