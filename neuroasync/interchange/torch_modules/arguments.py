@@ -1,13 +1,19 @@
 """Arguments of the functions that a traced module calls."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from torch import Tensor
 
 from neuroasync.interchange.torch_modules.linear_functions import name_of
 
-__all__ = ["index_of", "mapped", "on_a_copy", "tensors_in"]
+__all__ = ["index_of", "is_in_place", "mapped", "on_a_copy", "tensors_in"]
+
+_OPERATORS: Final = frozenset({
+    "__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__ifloordiv__", "__imod__",
+    "__ipow__", "__iand__", "__ior__", "__ixor__", "__ilshift__", "__irshift__",
+})  # fmt: skip
+"""Operators that change a tensor in place."""
 
 
 def index_of(index: Any, dim: int) -> Any:
@@ -35,6 +41,12 @@ def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(value, Mapping):
         return {k: mapped(v, change) for k, v in value.items()}
     return change(value)
+
+
+def is_in_place(func: Callable[..., Any]) -> bool:
+    """Return whether the name of a function is that of one that changes its argument in place."""
+    name = str(getattr(func, "__name__", func))
+    return name in _OPERATORS or (name.endswith("_") and not name.endswith("__"))
 
 
 def on_a_copy(func: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 from neuroasync.errors import InterchangeError
 from neuroasync.interchange.torch_modules.arguments import (
     index_of,
+    is_in_place,
     on_a_copy,
     tensors_in,
 )
@@ -30,7 +31,7 @@ from neuroasync.interchange.torch_modules.linear_functions import (
 from neuroasync.interchange.torch_modules.meanings import (
     Meaning,
     Meanings,
-    base_of,
+    memory_of,
     state_of,
     version_of,
 )
@@ -142,18 +143,21 @@ class Trace(TorchFunctionMode):
         is_traced = any(t in self._meanings for t in tensors_in([*args, *kwargs.values()]))
         if self._depth or not is_traced or not isinstance(target, Tensor):
             return self._noted(func, args, kwargs, func(*args, **kwargs))
-        known, version = self._meanings.of(target), version_of(target)
+        known, before = self._meanings.of(target), (version_of(target), memory_of(target))
         if known is None:
             known = LinearExpression((), target.detach().to(torch.float64, copy=True))
         result = func(*args, **kwargs)
-        if version == version_of(target):
+        is_same = before == (version_of(target), memory_of(target))
+        # Tensors of torch.inference_mode() have no version.
+        if is_same and not (target.is_inference() and is_in_place(func)):
             return self._noted(func, args, kwargs, result)
-        # A change in place of a view also changes the tensor that it views.
+        # The change also reaches the tensors that share memory with it, such as views.
         self._meanings.note(target, known)
         self._noted(on_a_copy(func), args, kwargs, result)
-        for tensor in (target, base_of(target)):
-            if tensor is not result or self._is_sequence(tensor):
-                self._meanings.note(tensor, Unmappable(self._label(func)))
+        meaning = self._meanings.of(target)
+        self._meanings.note_change(target, Unmappable(self._label(func)))
+        if result is target and meaning is not None and not self._is_sequence(target):
+            self._meanings.note(target, meaning)
         return result
 
     def _is_sequence(self, value: Any) -> bool:

@@ -53,6 +53,11 @@ def less_a_constant(current, frame):
     return current
 
 
+def doubled_without_a_version(current, frame):
+    with torch.inference_mode():
+        return (current * 1.0).mul_(2)
+
+
 def twice_the_input(current, frame):
     frame.mul_(3.0)
     return current.add_(frame[:, :2])
@@ -78,6 +83,7 @@ ONES = torch.eye(2, 4)
     ("change", "weight", "bias"),
     [
         (doubled, 2 * WEIGHT, 2 * BIAS),
+        (doubled_without_a_version, 2 * WEIGHT, 2 * BIAS),
         (less_a_constant, WEIGHT, BIAS - 0.25),
         (twice_the_input, WEIGHT + 3 * ONES, BIAS),
         (summed_up, 1.5 * WEIGHT, 1 + 1.5 * BIAS),
@@ -113,6 +119,29 @@ def clear_an_alias(current, frame):
     return current
 
 
+def clear_data(current, frame):
+    current.data[:, 0] = 0
+    return current
+
+
+def replace_data(current, frame):
+    current.data = torch.zeros_like(current)
+    return current
+
+
+def fill_data(current, frame):
+    total = torch.zeros(len(current), 2)
+    total.data.add_(current)
+    return total
+
+
+def clear_without_a_version(current, frame):
+    with torch.inference_mode():
+        current = current * 1.0
+        current.view(-1)[0] = 0
+        return current
+
+
 def fill_a_part(current, frame):
     part = torch.zeros(len(current), 2)
     part[:, :1] += current[:, :1]
@@ -131,7 +160,11 @@ def copy_into_a_view(current, frame):
         (set_first, "layer `lif` gets `setitem`"),
         (set_through_a_view, "layer `lif` gets `setitem`"),
         (scale_a_view, "layer `lif` gets `mul`"),
-        (clear_an_alias, "layer `lif` gets a tensor that was changed in place"),
+        (clear_an_alias, "layer `lif` gets `zero`"),
+        (clear_data, "layer `lif` gets `setitem`"),
+        (replace_data, "layer `lif` gets `set`"),
+        (fill_data, "layer `lif` gets `add`"),
+        (clear_without_a_version, "layer `lif` gets `setitem`"),
         (fill_a_part, "layer `lif` gets `setitem`"),
         (copy_into_a_view, "layer `lif` gets `copy`"),
         (lambda x, _: x.to(torch.int32).float(), "layer `lif` gets `to`"),
