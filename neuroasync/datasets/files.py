@@ -69,8 +69,8 @@ def data_folder(data_dir: str | os.PathLike[str] | None) -> Path | None:
         return None
     folder = Path(path).expanduser()
     if "\0" in path or not folder.is_dir():
-        origin = "data_dir" if data_dir is not None else DATA_VARIABLE
-        raise DatasetError(f"`{origin}` must be an existing folder with data sets, got {path!r}")
+        origin = "" if data_dir is not None else f", from {DATA_VARIABLE}"
+        raise DatasetError(f"{path!r}{origin}: no such folder of data sets")
     return folder
 
 
@@ -94,7 +94,8 @@ def read_file(
         raise DatasetError(
             f"{str(path)!r}: the file does not exist. The data come from {source}; the docstring "
             "of neuroasync.datasets.files describes the contents of the file. To use the part of "
-            f"the set that ships with neuroasync, set neither data_dir nor {DATA_VARIABLE}"
+            "the set that ships with neuroasync, name no folder: neither by `data_dir` or --data, "
+            f"nor by the environment variable {DATA_VARIABLE}"
         )
     try:
         return read_arrays(path, fields, limits.MAX_SPIKE_FILE_BYTES, DatasetError, skipped)

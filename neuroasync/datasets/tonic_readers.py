@@ -103,8 +103,8 @@ def load_tonic(name: str, folder: Path | None) -> Dataset:
     chosen = TONIC_SETS[name]
     if folder is None:
         raise DatasetError(
-            f"{name} does not ship with neuroasync; set data_dir, or the environment variable "
-            f"{DATA_VARIABLE}, to the folder where Tonic finds the set or can download it to"
+            f"{name} does not ship with neuroasync; name the folder where Tonic finds the set or "
+            f"can download it to, by `data_dir`, --data or the environment variable {DATA_VARIABLE}"
         )
     try:
         reader = getattr(importlib.import_module("tonic.datasets"), chosen.reader)

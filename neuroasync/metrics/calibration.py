@@ -265,7 +265,7 @@ def _changes(
 def _min_correct(accuracy: float, samples: int) -> int:
     """Return how many samples must be correct to reach an accuracy."""
     if not isinstance(accuracy, float) or not 0 < accuracy < 1:
-        raise ValueError(f"`accuracies` must be numbers between 0 and 1, got {accuracy!r:.80}")
+        raise ValueError(f"`accuracies` must be between 0 and 1, got {accuracy!r:.80}")
     # The tolerance absorbs rounding: 0.95 of 240 is 228, even if the float product exceeds it.
     return math.ceil(accuracy * samples - 1e-9)
 

@@ -110,7 +110,7 @@ def error_line(result, files, before):
         (("train", "--recipe", "layered"), "requires a DATASET, or --train FILE"),
         (
             ("train", "mnist", "--recipe", "layered", "--data", "no"),
-            "`data_dir` must be an existing folder",
+            "'no': no such folder of data sets",
         ),
         (
             ("train", "digits", "--recipe", "layered", "--input", "queued"),
@@ -129,7 +129,7 @@ def error_line(result, files, before):
         ),
         (
             ("study", "--data", "no"),
-            "`data_dir` must be an existing folder with data sets, got 'no'",
+            "'no': no such folder of data sets",
         ),
         (("study", "-o", "net.nab"), "must be a folder"),
         (("study", "-o", "no/where"), "there is no folder 'no'"),

@@ -36,7 +36,7 @@ def test_exactly_the_required_accuracy_is_enough_despite_rounding(accuracy):
 
 @pytest.mark.parametrize("accuracy", [0.0, 1.0, math.nan, 1, "0.9", True])
 def test_accuracy_must_lie_between_0_and_1(accuracy):
-    with pytest.raises(ValueError, match=r"^`accuracies` must be numbers between 0 and 1, got"):
+    with pytest.raises(ValueError, match=r"^`accuracies` must be between 0 and 1, got"):
         calibrate(whole(), [accuracy])
 
 

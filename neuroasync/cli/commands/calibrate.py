@@ -117,7 +117,7 @@ def calibrate(
     try:
         calibrations = metrics.calibrate(recording, accuracy or None)
     except ValueError as error:
-        raise CliError(str(error)) from error
+        raise CliError(str(error).replace("`accuracies`", "--accuracy")) from error
     (whole,) = metrics.stop_points(recording, ["quiet"])
     if not calibrations:
         raise CliError(

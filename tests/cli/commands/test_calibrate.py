@@ -88,12 +88,12 @@ def test_calibration_that_is_not_possible_is_rejected_and_nothing_is_written(
     unlabelled = files.folder / "unlabelled.npz"
     write_spikes(some_trains(labels=None), unlabelled)
     for events, options, message in (
-        (wrong, ("--accuracy", "0.99"), "error: `accuracies` must be at most"),
+        (wrong, ("--accuracy", "0.99"), "error: --accuracy must be at most"),
         (wrong, (), "error: without a stop rule, the network has an accuracy of"),
         (
             validation,
             ("--accuracy", "1.5"),
-            "error: `accuracies` must be numbers between 0 and 1, got 1.5",
+            "error: --accuracy must be between 0 and 1, got 1.5",
         ),
         (unlabelled, (), "must have the label of every sample, but has no labels"),
     ):
