@@ -74,12 +74,9 @@ def _mnist(name: str, mode: InputMode, timestep_us: int, layers: str, config: Tr
     image = "1x28x28" if layers.startswith("conv") else "28x28"
     common = f"timestep_us={timestep_us} decay={{}} v_threshold={{}}; input {image}; {layers}"
     recipes = recipes_of(common.format(0.0, 0.3), common.format(0.9, 1.0), config)
-    # The question is what a policy adds to the same recipe, so the paper's recipe is left out, and
-    # all trainings have the same epochs.
+    # The question is what a policy adds to the same recipe, so the paper's recipe is left out.
     compared: dict[Training, Recipe] = {
-        training: replace(recipe, config=replace(recipe.config, epochs=config.epochs))
-        for training, recipe in recipes.items()
-        if training != "layered-paper"
+        training: recipe for training, recipe in recipes.items() if training != "layered-paper"
     }
     if name in _WITH_FIFO:
         layered = compared["layered"]

@@ -161,7 +161,7 @@ LayeredEpochsOption = Annotated[
     int | None,
     typer.Option(
         "--layered-epochs", min=0, max=1_000_000, metavar="N", show_default=False,
-        help="How many of the epochs, from the first, are under layer-sync. Default: half of them.",
+        help="Epochs under layer-sync at the start. Default: half of all; a quarter with --modes.",
     ),
 ]  # fmt: skip
 ModesOption = Annotated[
