@@ -183,7 +183,7 @@ def _study() -> Work:
 
 def _training(epochs: int) -> Work:
     digits, recipe = load_dataset("digits"), RECIPES["digits"]["unlayered-any"]
-    recipe = replace(recipe, config=replace(recipe.config, epochs=epochs, device="cpu"))
+    recipe = recipe.with_training(epochs=epochs, device="cpu")
 
     def run(cluster: Cluster | None, on_progress: OnProgress) -> bytes:
         if cluster is None:

@@ -104,7 +104,7 @@ def sparser(case: str) -> Iterator[list[Variant]]:
     for target in _TARGETS[case]:
         group = []
         for training in _COMPARED:
-            recipe = _with(RECIPES[case][training], penalty_target=target)
+            recipe = RECIPES[case][training].with_training(penalty_target=target)
             group.append(Variant(case, training, f"target {target:g}", recipe))
         yield group
 
@@ -114,7 +114,7 @@ def trained_otherwise(case: str) -> Iterator[Variant]:
     for training, (factor, label) in _EPOCHS.items():
         recipe = RECIPES[case][training]
         yield Variant(case, training)
-        changed = _with(recipe, epochs=round(factor * recipe.config.epochs))
+        changed = recipe.with_training(epochs=round(factor * recipe.config.epochs))
         yield Variant(case, training, label, changed)
 
 
@@ -124,10 +124,6 @@ def convolutional(case: str) -> list[Variant]:
     config = replace(RECIPES[case]["layered"].config, **changes)
     recipe = recipes_for_topology(topology, config)["layered"]
     return [Variant(case, "layered"), Variant(case, "layered", "convolutions", recipe)]
-
-
-def _with(recipe: Recipe, **changes: Any) -> Recipe:
-    return replace(recipe, config=replace(recipe.config, **changes))
 
 
 def measure(variant: Variant, study: Path, seed: int, data: str) -> dict[str, Any]:
@@ -140,7 +136,7 @@ def measure(variant: Variant, study: Path, seed: int, data: str) -> dict[str, An
     subject = read_subject(study, variant.case, variant.training, seed, data)
     if variant.recipe is not None:
         dataset = StudySamples(CASES[variant.case], data).of_seed(seed).dataset
-        recipe = _with(variant.recipe, seed=seed)
+        recipe = variant.recipe.with_training(seed=seed)
         bundle = train_dataset(dataset, recipe, name=variant.training)
         subject = replace(subject, bundle=bundle)
     return {

@@ -56,7 +56,7 @@ class TrainConfig:
         group_size: Maximum number of pending spikes that a forward step delivers (F).
         input: ``"prioritised"`` or ``"queued"``.
         layered_epochs: Number of epochs under layer-sync, which come before those under
-            ``policy``. If None, half of the epochs, or a quarter with ``modes``.
+            ``policy``. If None, half of the epochs.
         refractory_dropout: Probability that a spike leaves its neuron non-refractory.
         input_dropout: Probability that an input event is dropped, below 1.
         shift: Largest random shift of a training sample along the last two axes of the input, in
@@ -248,9 +248,7 @@ class TrainConfig:
 
     @property
     def _layered(self) -> int:
-        if self.layered_epochs is not None:
-            return self.layered_epochs
-        return self.epochs // (2 if self.modes is None else 4)
+        return self.epochs // 2 if self.layered_epochs is None else self.layered_epochs
 
     @property
     def first_selectable(self) -> int:

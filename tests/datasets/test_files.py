@@ -130,7 +130,7 @@ def test_the_error_for_a_missing_folder_says_which_setting_named_it(tmp_path, mo
     with pytest.raises(DatasetError, match=r"none': no such folder of data sets$"):
         load_dataset("mnist", data_dir=tmp_path / "none")
     monkeypatch.setenv("NEUROASYNC_DATA", "no/where")
-    with pytest.raises(DatasetError, match="^'no/where', from NEUROASYNC_DATA: no such folder"):
+    with pytest.raises(DatasetError, match=r"^'no/where', from NEUROASYNC_DATA: no such folder"):
         load_dataset("mnist")
     with pytest.raises(DatasetError, match="no such folder of data sets"):
         load_dataset("mnist", data_dir="a\0b")

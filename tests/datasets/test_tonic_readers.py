@@ -86,9 +86,7 @@ def test_a_class_out_of_range_is_rejected():
 
 @pytest.mark.parametrize("name", TONIC_SETS)
 def test_without_a_folder_the_error_explains_how_to_set_one(name):
-    with pytest.raises(
-        DatasetError, match=f"^{name} does not ship with neuroasync; name"
-    ):
+    with pytest.raises(DatasetError, match=f"^{name} does not ship with neuroasync; name"):
         load_dataset(name)
 
 

@@ -34,14 +34,6 @@ def test_layer_sync_comes_first_and_then_modes_of_the_distribution():
     assert [ANY.epoch_policy(epoch) for epoch in range(2)] == ["layer-sync", "drawn"]
 
 
-@pytest.mark.parametrize(("modes", "layered"), [(None, 4), (MODES, 2)])
-def test_half_of_the_epochs_are_under_layer_sync_or_a_quarter_with_modes(modes, layered):
-    config = TrainConfig(epochs=9, modes=modes)
-    policies = [config.epoch_policy(epoch) for epoch in range(9)]
-    assert policies.count("layer-sync") == policies.index("random" if modes is None else "drawn")
-    assert policies.count("layer-sync") == layered
-
-
 @given(st.integers(0, 2**64 - 1), st.integers(1, 10**6), st.integers(0, 10**6))
 def test_a_draw_depends_on_seed_epoch_and_batch_only(seed, epoch, batch):
     config = replace(ANY, seed=seed)
@@ -64,9 +56,8 @@ def test_the_default_of_the_network_stays_the_policy_of_the_configuration():
 
 def test_one_mode_trains_as_the_policy_does():
     train = tiny_samples()
-    config = replace(SHORT, layered_epochs=1)
-    one = fit(TINY, train, replace(config, modes="random F=2"))
-    other = fit(TINY, train, config)
+    one = fit(TINY, train, replace(SHORT, modes="random F=2"))
+    other = fit(TINY, train, SHORT)
     for a, b in zip(one.model.connections, other.model.connections, strict=True):
         assert a.weight.tobytes() == b.weight.tobytes()
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from neuroasync.datasets.user_data import UserFiles
 from neuroasync.study.design.case import Case
-from neuroasync.train.recipes import ENCODINGS_PER_IMAGE, RECIPES, Recipe, recipes_for_topology
+from neuroasync.train.recipes import ENCODINGS_PER_IMAGE, RECIPES, recipes_for_topology
 
 __all__ = ["CASES", "DEFAULT", "QUICK", "quick_case", "user_case"]
 
@@ -52,7 +52,10 @@ _QUICK_MEASURED: Final = 120
 def quick_case(case: Case) -> Case:
     """Return the case with fewer samples and epochs; no limit is raised."""
     epochs = _QUICK_EPOCHS.get(case.dataset, _QUICK_DEFAULT_EPOCHS)
-    recipes = {name: _shorten(recipe, epochs) for name, recipe in case.recipes.items()}
+    recipes = {
+        name: recipe.with_training(epochs=min(epochs, recipe.config.epochs))
+        for name, recipe in case.recipes.items()
+    }
     return replace(
         case,
         recipes=recipes,
@@ -64,16 +67,6 @@ def quick_case(case: Case) -> Case:
 
 def _lower(limit: int | None, maximum: int) -> int:
     return maximum if limit is None else min(limit, maximum)
-
-
-def _shorten(recipe: Recipe, epochs: int) -> Recipe:
-    """Limit the epochs of a recipe; the share of them under layer-sync stays the same."""
-    config = recipe.config
-    fewer = min(epochs, config.epochs)
-    layered = config.layered_epochs
-    if layered is not None:
-        layered = round(layered * fewer / max(config.epochs, 1))
-    return replace(recipe, config=replace(config, epochs=fewer, layered_epochs=layered))
 
 
 def user_case(files: UserFiles, topology: str) -> Case:

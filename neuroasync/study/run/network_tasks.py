@@ -5,7 +5,6 @@ their arguments and change nothing but the checkpoint.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -58,7 +57,7 @@ def train_network(
     return train_dataset(
         samples.dataset,
         # Another device would round differently, and workers of a cluster have no GPU.
-        replace(recipe, config=replace(recipe.config, seed=network.seed, device="cpu")),
+        recipe.with_training(seed=network.seed, device="cpu"),
         name=network.training,
         checkpoint=checkpoint,
         resume=checkpoint is not None and checkpoint.exists(),

@@ -14,13 +14,14 @@ policy of the second half of the training (or of the part that a recipe sets): l
 In the project's own recipe, membrane potentials persist from timestep to timestep, and a penalty
 keeps firing sparse. Every population has a direct connection to the output. Output neurons can
 fire several times in a pass, so that their votes show how certain they are. On MNIST, Fashion-MNIST
-and N-MNIST small, all neurons can.
+and N-MNIST small, all neurons can. There, ``unlayered-any`` trains under layer-sync for as many
+epochs as the others, which is a quarter of its own.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from neuroasync.core.engine.run_settings import InputMode
 from neuroasync.core.formats.bundle import Bundle
@@ -103,6 +104,21 @@ class Recipe:
     topology: str
     config: TrainConfig
 
+    def with_training(self, **settings: Any) -> "Recipe":
+        """Return the recipe with other fields of its configuration.
+
+        With another number of epochs, the share of those under layer-sync stays the same, unless
+        ``layered_epochs`` is given, too.
+
+        Raises:
+            ValueError: A value is out of range.
+        """
+        config, layered = replace(self.config, **settings), self.config.layered_epochs
+        if layered and config.epochs != self.config.epochs and "layered_epochs" not in settings:
+            share = layered / max(self.config.epochs, 1)
+            config = replace(config, layered_epochs=round(share * config.epochs))
+        return replace(self, config=config)
+
 
 Recipes: TypeAlias = Mapping[Training, Recipe]
 """The recipes of a data set, by training."""
@@ -177,17 +193,16 @@ def fine_tuning(recipe: Recipe, start: Bundle) -> Recipe:
         recipe: A recipe for the data set.
         start: The bundle; its network replaces that of the recipe.
     """
-    config = replace(
-        recipe.config,
+    changed = recipe.with_training(
         init_rate=None,
         layered_epochs=0,
         lr=recipe.config.lr / 4,
         duration_us=start.duration_us or recipe.config.duration_us,
     )
     output = start.model.populations[start.model.index(start.model.output)].neuron
-    if isinstance(output, LIF) and output.refractory and config.loss != "timestep":
-        config = replace(config, loss="final", vote_scale=_FEW_VOTES_SCALE)
-    return Recipe(_topology_text(start), config)
+    if isinstance(output, LIF) and output.refractory and recipe.config.loss != "timestep":
+        changed = changed.with_training(loss="final", vote_scale=_FEW_VOTES_SCALE)
+    return replace(changed, topology=_topology_text(start))
 
 
 def _topology_text(bundle: Bundle) -> str:
@@ -205,7 +220,7 @@ def for_input(recipe: Recipe, mode: InputMode) -> Recipe:
     """Return the recipe for a network that will run with the input mode."""
     if recipe.config.policy == "layer-sync":
         return recipe  # The input mode makes no difference under layer-sync.
-    return replace(recipe, config=replace(recipe.config, input=mode))
+    return recipe.with_training(input=mode)
 
 
 def for_labels_over_time(recipe: Recipe, every_us: int, timestep_us: int) -> Recipe:
@@ -222,15 +237,13 @@ def for_labels_over_time(recipe: Recipe, every_us: int, timestep_us: int) -> Rec
     """
     config, shortest = recipe.config, max(every_us, _WINDOW_TIMESTEPS * timestep_us)
     window = config.vote_window_us or math.ceil(shortest / every_us) * every_us
-    changed = replace(
-        config,
+    return recipe.with_training(
         loss="windowed",
         vote_window_us=window,
         duration_us=None,  # the labels end a sample
         batch_size=min(config.batch_size, _MAX_BATCH),
         lr=config.lr * _LR_FACTOR,
     )
-    return replace(recipe, config=changed)
 
 
 def _stack(
@@ -248,7 +261,13 @@ def _stack(
     layers = f"input {inputs}; hidden1 d64; hidden2 d64; hidden3 d64; output d{classes}"
     leaky = f"{layers} {VOTING}; hidden1 -> output; hidden2 -> output"
     settings = f"timestep_us={timestep_us}"
-    return recipes_of(f"{settings} {_PAPER}; {layers}", f"{settings} {neurons}; {leaky}", config)
+    paper = f"{settings} {_PAPER}; {layers}"
+    recipes = recipes_of(paper, f"{settings} {neurons}; {leaky}", config)
+    if neurons != _REPEATING:
+        return recipes
+    # Neurons that repeat depend less on the order, and need fewer epochs under layer-sync first.
+    for_any = recipes["unlayered-any"].with_training(layered_epochs=config.epochs // 2)
+    return {**recipes, "unlayered-any": for_any}
 
 
 _DEFAULT: Final = TrainConfig(

@@ -1,5 +1,6 @@
 """The recipes of the data sets."""
 
+import numpy as np
 import pytest
 
 from neuroasync import parse_topology
@@ -22,6 +23,46 @@ def test_a_network_for_every_order_takes_twice_the_epochs(name):
     epochs = {training: recipe.config.epochs for training, recipe in RECIPES[name].items()}
     longer = epochs.pop("unlayered-any")
     assert set(epochs.values()) == {longer / 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "share"), [("mnist", 4), ("nmnist-small", 4), ("digits", 2), ("spoken-digits", 2)]
+)
+def test_neurons_that_repeat_need_fewer_epochs_under_layer_sync(name, share):
+    config = RECIPES[name]["unlayered-any"].config
+    policies = [config.epoch_policy(epoch) for epoch in range(config.epochs)]
+    assert policies.count("layer-sync") == policies.index("drawn") == config.epochs // share
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"epochs": 20}, (20, 5)),
+        ({"epochs": np.int64(2)}, (2, 0)),
+        ({"epochs": 20, "layered_epochs": 7}, (20, 7)),
+        ({"epochs": 20, "layered_epochs": None}, (20, None)),
+        ({"layered_epochs": 7}, (48, 7)),
+        ({"lr": 0.5}, (48, 12)),
+    ],
+)
+def test_the_share_of_epochs_under_layer_sync_stays_with_other_epochs(settings, expected):
+    config = RECIPES["mnist"]["unlayered-any"].with_training(**settings).config
+    assert (config.epochs, config.layered_epochs) == expected
+    for key, value in settings.items():
+        assert getattr(config, key) == value
+
+
+def test_half_of_the_epochs_stays_half_and_no_layered_epochs_stay_none():
+    half = RECIPES["digits"]["unlayered-any"].with_training(epochs=6)
+    assert half.config.layered_epochs is None
+    none = half.with_training(layered_epochs=0).with_training(epochs=60)
+    assert none.config.layered_epochs == 0
+
+
+def test_a_wrong_number_of_epochs_is_refused_by_its_name():
+    for wrong in ("20", -1, 1.5):
+        with pytest.raises(ValueError, match="`epochs` must be an integer"):
+            RECIPES["mnist"]["unlayered-any"].with_training(epochs=wrong)
 
 
 @pytest.mark.parametrize("name", ["mnist", "nmnist-small"])

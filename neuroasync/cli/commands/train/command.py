@@ -246,7 +246,7 @@ def _train(
     if over is not None and "loss" not in given:
         recipe = for_labels_over_time(recipe, over.every_us, model.timestep_us)
         kept = {key: value for key, value in given.items() if key in ("lr", "batch_size")}
-        recipe = replace(recipe, config=replace(recipe.config, **kept))
+        recipe = recipe.with_training(**kept)
         note_over_time(recipe.config)
     if start is not None:
         options["start"] = start
@@ -281,7 +281,7 @@ def _recipe(run: "RunFile", start: "Bundle | None", training: Mapping[str, Any])
         given = {**run.training, **training}
         if given.get("loss") == "windowed" or "vote_window_us" in given:
             # The labels end a sample, not the duration in the bundle.
-            chosen = replace(chosen, config=replace(chosen.config, duration_us=None))
+            chosen = chosen.with_training(duration_us=None)
     changed = _changed(chosen, run)
     mode = training.get("input")
     if mode == "queued" and changed.config.policy == "layer-sync":
@@ -291,7 +291,7 @@ def _recipe(run: "RunFile", start: "Bundle | None", training: Mapping[str, Any])
     rest = {key: value for key, value in training.items() if key != "input"}
     if "vote_window_us" in rest:
         rest.setdefault("loss", "windowed")
-    return replace(changed, config=replace(changed.config, **rest))
+    return changed.with_training(**rest)
 
 
 def _changed(recipe: "Recipe", run: "RunFile") -> "Recipe":
@@ -309,7 +309,7 @@ def _changed(recipe: "Recipe", run: "RunFile") -> "Recipe":
                 f"{run.path!r}: `{path}` is an unknown key{hint} the keys are {', '.join(names)}"
             )
     try:
-        return replace(recipe, config=replace(recipe.config, **run.training))
+        return recipe.with_training(**run.training)
     except (ValueError, TypeError) as error:
         message = re.sub(r"\bNone\b", '"none"', at_path("training.", str(error)))
         raise CliError(f"{run.path!r}: {message}") from error

@@ -161,7 +161,7 @@ LayeredEpochsOption = Annotated[
     int | None,
     typer.Option(
         "--layered-epochs", min=0, max=1_000_000, metavar="N", show_default=False,
-        help="Epochs under layer-sync at the start. Default: half of all; a quarter with --modes.",
+        help="How many epochs are under layer-sync; they come first. Default: the recipe's share.",
     ),
 ]  # fmt: skip
 ModesOption = Annotated[
