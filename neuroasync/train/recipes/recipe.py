@@ -14,8 +14,8 @@ policy of the second half of the training (or of the part that a recipe sets): l
 In the project's own recipe, membrane potentials persist from timestep to timestep, and a penalty
 keeps firing sparse. Every population has a direct connection to the output. Output neurons can
 fire several times in a pass, so that their votes show how certain they are. On MNIST, Fashion-MNIST
-and N-MNIST small, all neurons can. There, ``unlayered-any`` trains under layer-sync for as many
-epochs as the others, which is a quarter of its own.
+and N-MNIST small, all neurons can. There, only a quarter of the epochs of ``unlayered-any`` are
+under layer-sync.
 """
 
 import math
