@@ -140,7 +140,7 @@ def make_policy(policy: str | Policy, noise: float = 0.0) -> Policy:
         hint = {"async": "; did you mean 'random'?"}.get(policy)
         raise PolicyError(message + (hint or did_you_mean(policy, _BUILT_IN)))
     is_custom = isinstance(policy, OrderingPolicy) and not isinstance(policy, type)
-    if is_custom and inspect.iscoroutinefunction(policy.order):
+    if is_custom and inspect.iscoroutinefunction(getattr(policy, "order", None)):
         name = f"the async {type(policy).__name__}.order"
         raise PolicyError(must_be("policy", "an object with a plain function order", name))
     if type(policy) in _BUILT_IN.values() or is_custom:
