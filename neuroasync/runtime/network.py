@@ -162,7 +162,8 @@ class Network:
         that decide a data set have been told to stop, and may still run for about 10 ms.
 
         Raises:
-            RuntimeError: the network is open in another event loop.
+            RuntimeError: the network is open in another event loop, or a source of a stream or a
+                custom population, which runs in a task of the network, calls this.
         """
         await self._lifecycle.close()
 
@@ -198,7 +199,7 @@ class Network:
                 ``sample_seed(seed, i)`` for sample number i of a data set.
             duration_us: length, µs or such as ``"20ms"``. Defaults to the bundle's; if it has none,
                 the sample ends with its last event.
-            recorder: records every spike.
+            recorder: records every spike; made by :meth:`recorder` with the same options.
             max_cpu_s: as for :meth:`session`.
             **options: options that differ from the network's; see :class:`RunOptions`.
 
@@ -255,7 +256,7 @@ class Network:
             first: number of the first sample.
             workers: number of threads. Defaults to the number of cores.
             duration_us: as for :meth:`decide`.
-            recorder: records every spike; the labels of ``samples`` become targets.
+            recorder: as for :meth:`decide`; the labels of ``samples`` become targets.
             on_decision: called by this task with the number of decisions so far, once for each.
                 An exception that it raises ends the call.
             cluster: a connected :class:`neuroasync.cluster.Cluster`, whose workers decide, without
@@ -273,7 +274,7 @@ class Network:
             ForwardStepLimitError, LimitError: a sample exceeded a limit.
             ClosedError: the network is not open, or was closed meanwhile; or the cluster is not
                 connected.
-            TypeError: ``cluster`` is no cluster.
+            TypeError: ``cluster`` is no cluster, or ``recorder`` no recorder.
             ClusterError: Ray could not run a task, even after retries.
         """
         self._lifecycle.check_open()
@@ -287,7 +288,7 @@ class Network:
             check_cluster(cluster, workers, recorder, self._lifecycle.is_tapped)
             run = cluster.run_job(ClusterJob(self._closed_copy(), data, options), on_decision)
             return await self._lifecycle.cluster_runs.run(run)
-        recorder_of = None if recorder is None else sample_recorders(recorder, data)
+        recorder_of = sample_recorders(recorder, data, plan)
         if not plan.allows_compiled or self._lifecycle.is_tapped:
             return await decide_in_turn(self.decide, data, recorder_of, on_decision, options)
         job = BatchJob(
@@ -310,7 +311,7 @@ class Network:
 
         Args:
             seed: seed of the session. Defaults to the network's seed.
-            recorder: records every spike.
+            recorder: records every spike; made by :meth:`recorder` with the same options.
             max_cpu_s: maximum CPU time of the passes of one sample, s. None means no limit. Runs
                 of up to 1 ms count with their wall time.
             **options: options that differ from the network's; see :class:`RunOptions`.

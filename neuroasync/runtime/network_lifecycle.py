@@ -5,7 +5,7 @@ import logging
 import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.execution_plan import ExecutionPlan
@@ -13,7 +13,7 @@ from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.engine.warm_up import warm_up
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.quantity import quantity
-from neuroasync.core.recording.recorder import Recorder
+from neuroasync.core.recording.recorder import Recorder, check_recorder
 from neuroasync.errors import ClosedError
 from neuroasync.runtime.batch.cluster_job import ClusterRuns
 from neuroasync.runtime.batch.decide_all import decide_beside_the_loop
@@ -37,6 +37,24 @@ _MAX_IDLE: Final = 4
 """Maximum number of runners that wait for the next ``decide``, with one plan each."""
 
 _log = logging.getLogger("neuroasync.network")
+
+
+class _SessionTasks(asyncio.TaskGroup):
+    """The tasks of all sessions: custom populations, and those that read streams for a clock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._members: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+
+    def create_task(self, *args: Any, **options: Any) -> asyncio.Task[Any]:
+        """Start a task, as the base class does."""
+        task = super().create_task(*args, **options)
+        self._members.add(task)
+        return task
+
+    def __contains__(self, task: object) -> bool:
+        """Return whether the group has started this task."""
+        return task in self._members
 
 
 class NetworkLifecycle:
@@ -77,7 +95,8 @@ class NetworkLifecycle:
         self.cluster_runs = ClusterRuns()
         self._sessions_opened = 0
         self._on_close = self._remove_runner  # one bound method for all sessions
-        self._task_group: asyncio.TaskGroup | None = None
+        self._task_group: _SessionTasks | None = None
+        self._latest_tasks: _SessionTasks | None = None  # also while they are being closed
         self._loop_guard: LoopGuard | None = None  # from the start of opening to the end of closing
         self._transition = asyncio.Lock()
         self._thread_calls = ThreadCalls()
@@ -134,7 +153,7 @@ class NetworkLifecycle:
         try:
             async with self._transition:
                 await asyncio.to_thread(warm_up, plan)
-                self._task_group = await asyncio.TaskGroup().__aenter__()
+                self._task_group = self._latest_tasks = await _SessionTasks().__aenter__()
         except BaseException:
             self._loop_guard = None
             raise
@@ -151,11 +170,17 @@ class NetworkLifecycle:
         have been cancelled; threads that check events end on their own.
 
         Raises:
-            RuntimeError: the network is open in another event loop.
+            RuntimeError: the network is open in another event loop, or this is one of its tasks.
         """
         if self._loop_guard is None:
             return
         self._loop_guard.check_running()
+        if self._latest_tasks is not None and asyncio.current_task() in self._latest_tasks:
+            raise RuntimeError(
+                "a custom population, or the source of a stream that a clock paces, runs in a task "
+                "of the network and cannot close it, because closing waits for the task to end; "
+                "close the network in another task"
+            )
         async with self._transition:
             if self._task_group is not None:
                 try:
@@ -163,7 +188,7 @@ class NetworkLifecycle:
                 finally:
                     self._loop_guard = None
 
-    async def _close(self, task_group: asyncio.TaskGroup) -> None:
+    async def _close(self, task_group: _SessionTasks) -> None:
         self._idle.clear()
         for runner in tuple(self._runners):
             runner.close()
@@ -232,8 +257,10 @@ class NetworkLifecycle:
 
         Raises:
             ClosedError: the network is not open.
+            TypeError, ValueError: the recorder is none, or was made for another run.
         """
         task_group = self.check_open()
+        check_recorder(recorder, plan)
         scheduler = Scheduler(
             Simulator(plan),
             self._custom_populations,

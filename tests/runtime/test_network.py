@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -233,3 +234,76 @@ async def test_recorder_fits_decisions_with_the_same_options(no_leaks):
         recorder = network.recorder(policy="fifo", group_size=3)
         decision = await network.decide(SAMPLE, policy="fifo", group_size=3, recorder=recorder)
     assert recorder.finish().spikes.tolist() == [decision.total_spikes]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"recorder": "run.npz"}, TypeError, r"must be a Recorder or None, got str; network\.rec"),
+        ({"group_size": 3}, ValueError, "made for other options: .* group_size=2.* group_size=3"),
+    ],
+)
+async def test_recorder_that_does_not_fit_is_refused_before_a_sample_runs(
+    options, error, message, no_leaks
+):
+    async with na.Network(BUNDLE) as network:
+        options = {"recorder": network.recorder(), **options}
+        with pytest.raises(error, match=message):
+            network.session(**options)
+        with pytest.raises(error, match=message):
+            await network.decide(SAMPLE, **options)
+        with pytest.raises(error, match=message):
+            await network.decide_all([SAMPLE], **options)
+        assert network.counts.events == 0
+
+
+async def test_recorder_of_another_network_is_refused(no_leaks):
+    recorder = na.Network(chain(seed=1)).recorder()
+    async with na.Network(BUNDLE) as network:
+        with pytest.raises(ValueError, match="`recorder` was made for another network"):
+            network.session(recorder=recorder)
+
+
+async def test_custom_policies_that_are_equal_are_not_mistaken_for_each_other(no_leaks):
+    @dataclass
+    class Counting:
+        calls: int = field(default=0, compare=False)
+
+        def order(self, pending, group_size):
+            self.calls += 1
+            return np.arange(len(pending.neuron))
+
+    first, second = Counting(), Counting()
+    assert first == second
+    async with na.Network(BUNDLE) as network:
+        await network.decide(SAMPLE, policy=first)
+        expected = first.calls
+        await network.decide(SAMPLE, policy=second)
+    assert expected > 0
+    assert (first.calls, second.calls) == (expected, expected)
+
+
+async def test_custom_policy_may_be_a_dataclass_with_an_array(no_leaks):
+    @dataclass
+    class Fixed:
+        rank: np.ndarray
+
+        def order(self, pending, group_size):
+            return np.argsort(self.rank[pending.neuron])
+
+    async with na.Network(BUNDLE) as network:
+        ranks = np.arange(BUNDLE.model.size)
+        forward = await network.decide(SAMPLE, policy=Fixed(ranks))
+        assert await network.decide(SAMPLE, policy=Fixed(ranks.copy())) == forward
+
+
+def test_stop_rule_may_be_a_method_of_the_same_object():
+    class Rule:
+        def is_over(self, progress):
+            return progress.passes > 2
+
+    rule = Rule()
+    network = na.Network(BUNDLE, until=rule.is_over)
+    assert network.recorder(until=rule.is_over).settings == network.settings
+    assert hash(network.recorder(until=rule.is_over).settings) == hash(network.settings)
+    assert network.recorder(until=Rule().is_over).settings != network.settings

@@ -14,6 +14,10 @@ from tests.helpers.small_networks import chain, sample
 BUNDLE, SAMPLE = chain(), sample()
 
 
+async def read_all(stream):
+    return [decision async for decision in stream]
+
+
 async def test_error_of_a_closed_network_explains_how_to_open_it(no_leaks):
     network = na.Network(BUNDLE)
     with pytest.raises(na.ClosedError, match="use it inside `async with`"):
@@ -126,3 +130,62 @@ async def test_a_network_can_be_pickled_and_copied_while_it_is_closed():
         check=True,
     )
     assert child.stdout.decode().strip() == str(expected.votes.tolist())
+
+
+async def test_population_that_closes_its_network_fails_instead_of_hanging(no_leaks):
+    async def impatient(inbox, fired, population):
+        async for _ in inbox:
+            await network.close()
+
+    async with na.Network(BUNDLE, populations={"hidden1": impatient}) as network:
+        with pytest.raises(na.PopulationError, match="cannot close it, because closing waits"):
+            await network.decide(SAMPLE)
+
+
+async def test_population_may_close_its_network_in_another_task(no_leaks):
+    closing = []
+
+    async def impatient(inbox, fired, population):
+        await inbox.get()
+        closing.append(asyncio.create_task(network.close()))
+        await asyncio.Event().wait()
+
+    network = await na.Network(BUNDLE, populations={"hidden1": impatient}).open()
+    with pytest.raises(na.ClosedError):
+        await network.decide(SAMPLE)
+    await asyncio.gather(*closing)
+
+
+async def test_population_that_is_ended_cannot_close_its_network_again(no_leaks):
+    errors = []
+
+    async def tidy(inbox, fired, population):
+        try:
+            async for _ in inbox:
+                await fired.put([])
+        finally:
+            try:
+                await network.close()
+            except RuntimeError as error:
+                errors.append(str(error))
+
+    async with na.Network(BUNDLE, populations={"hidden1": tidy}) as network:
+        session = network.session()
+        await session.decide(SAMPLE)
+    assert ["cannot close it" in error for error in errors] == [True]
+
+
+async def test_source_that_a_clock_paces_cannot_close_the_network(no_leaks):
+    async def source():
+        yield [0, 1000], [0, 1]
+        await network.close()
+
+    clock = na.ManualClock()
+    async with na.Network(BUNDLE, clock=clock) as network, network.session() as session:
+        stream = session.stream(source(), window="time(1ms)")
+        reading = asyncio.create_task(read_all(stream))
+        for _ in range(50):
+            await clock.advance("1ms")
+        assert reading.done()
+        with pytest.raises(RuntimeError, match="cannot close it"):
+            await reading

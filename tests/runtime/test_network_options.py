@@ -97,3 +97,13 @@ async def test_unknown_option_is_rejected_with_the_valid_ones():
     async with na.Network(RELAY) as network:
         with pytest.raises(TypeError, match=r"^'untill' is not an option; the options are policy"):
             await network.decide(sample(), untill="quiet")
+
+
+def test_policy_with_an_async_order_is_refused():
+    class Slow:
+        async def order(self, pending, group_size):
+            return [0]
+
+    error = r"must be an object with a plain function order, got the async Slow\.order"
+    with pytest.raises(na.PolicyError, match=error):
+        na.Network(chain(), policy=Slow())

@@ -126,6 +126,11 @@ def run(
             raise CliError("--duration cannot be used with labels over time, which end a sample")
     elif decisions is not None:
         raise CliError("--decisions requires samples with labels over time")
+    if duration_us is not None and (last_us := int(selected.t_us.max(initial=-1))) >= duration_us:
+        raise CliError(
+            f"--duration must be longer than the samples, whose last event is at {last_us} µs, got "
+            f"{duration}"
+        )
     options: RunOptions = {
         "policy": None if policy is None else policy.value, "group_size": group_size,
         "input": mode_of(input_mode), "until": until, "max_forward_steps": max_forward_steps,

@@ -4,6 +4,7 @@ The four built-in policies are plain values that kernels act upon. A custom poli
 with :meth:`OrderingPolicy.order`.
 """
 
+import inspect
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -139,6 +140,9 @@ def make_policy(policy: str | Policy, noise: float = 0.0) -> Policy:
         hint = {"async": "; did you mean 'random'?"}.get(policy)
         raise PolicyError(message + (hint or did_you_mean(policy, _BUILT_IN)))
     is_custom = isinstance(policy, OrderingPolicy) and not isinstance(policy, type)
+    if is_custom and inspect.iscoroutinefunction(getattr(policy, "order", None)):
+        name = f"the async {type(policy).__name__}.order"
+        raise PolicyError(must_be("policy", "an object with a plain function order", name))
     if type(policy) in _BUILT_IN.values() or is_custom:
         return policy
     requirement = f"one of {', '.join(_BUILT_IN)}, or an object with order(pending, group_size)"

@@ -2,10 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import MethodType
 from typing import Literal, TypeAlias, TypedDict
 
 from neuroasync import limits
-from neuroasync.core.engine.policies import LayerSync, Policy, PolicyName, make_policy, policy_name
+from neuroasync.core.engine.policies import (
+    LayerSync,
+    Policy,
+    PolicyName,
+    custom_policy,
+    make_policy,
+    policy_name,
+)
 from neuroasync.core.engine.stop_rules import (
     Progress,
     StopRule,
@@ -34,9 +42,12 @@ Engine: TypeAlias = Literal["auto", "coroutines", "compiled"]
 """The engine: a coroutine per population or one compiled kernel, with equal results."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RunSettings:
     """Settings for running a network.
+
+    Custom policies and stop rules are equal only if they are the same object: one that calls itself
+    equal to another may still have a state of its own.
 
     Attributes:
         policy: which pending spikes are delivered next.
@@ -79,6 +90,22 @@ class RunSettings:
         if self.engine not in ("auto", "coroutines", "compiled"):
             engines = "'auto', 'coroutines' or 'compiled'"
             raise ValueError(must_be("engine", engines, shown(self.engine)))
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both run a network in the same way."""
+        return self._key() == other._key() if isinstance(other, RunSettings) else NotImplemented
+
+    def __hash__(self) -> int:
+        """Return a hash that fits the equality."""
+        return hash(self._key())
+
+    def _key(self) -> tuple[object, ...]:
+        policy = self.policy if custom_policy(self.policy) is None else id(self.policy)
+        # Each access to a method makes another object; equal ones have the same owner.
+        is_plain = isinstance(self.until, StopRule | MethodType)
+        until = self.until if is_plain else id(self.until)
+        sizes = self.group_size, self.max_forward_steps, self.max_passes
+        return policy, until, self.input, self.engine, sizes
 
     @property
     def summary(self) -> str:

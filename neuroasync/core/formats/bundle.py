@@ -109,7 +109,7 @@ from neuroasync.core.formats.orders.certificate import (
 )
 from neuroasync.core.formats.strict_msgpack import decode
 from neuroasync.core.formats.vote_window import VoteWindow, read_vote_window, vote_window_map
-from neuroasync.core.model.checks import check_int
+from neuroasync.core.model.checks import check_int, must_be
 from neuroasync.core.model.model import Model
 from neuroasync.core.quantity import quantity
 from neuroasync.errors import BundleError
@@ -173,6 +173,8 @@ class Bundle:
 
     def __post_init__(self) -> None:
         """Check that the parts fit each other."""
+        if not isinstance(self.model, Model):
+            raise BundleError(must_be("model", "a Model", type(self.model).__name__))
         outputs = self.model.populations[self.model.index(self.model.output)].size
         with located():
             if self.classes is not None:

@@ -219,6 +219,8 @@ def check_classes(classes: tuple[str, ...], outputs: int) -> None:
 
 def checked_meta(meta: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """Return the entries, with numbers of other types, for example of numpy, as int or float."""
+    if not isinstance(meta, Mapping):
+        raise BundleError(must_be("meta", "a map from text to plain values", type(meta).__name__))
     if len(meta) > limits.MAX_META_ENTRIES:
         requirement = f"a map of at most {limits.MAX_META_ENTRIES} entries"
         raise BundleError(must_be("meta", requirement, f"{len(meta)}"))

@@ -49,7 +49,7 @@ def did_you_mean(value: object, names: Iterable[str]) -> str:
         return ""
     lower = {name.lower(): name for name in names}
     matches = get_close_matches(value[:80].lower(), lower, n=1)
-    return f"; did you mean {lower[matches[0]]!r}?" if matches else ""
+    return f"; did you mean {str(lower[matches[0]])!r}?" if matches else ""
 
 
 def at_path(prefix: str, message: str) -> str:

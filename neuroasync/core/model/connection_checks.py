@@ -92,7 +92,8 @@ def check_pools(connections: tuple[Connection, ...], shapes: dict[str, tuple[int
 
 def _check_ends(path: str, c: Connection, shapes: dict[str, tuple[int, ...]]) -> None:
     for end, name in (("source", c.source), ("target", c.target)):
-        if name not in shapes or (end == "target" and name == INPUT):
+        is_known = isinstance(name, str) and name in shapes
+        if not is_known or (end == "target" and name == INPUT):
             known = [n for n in shapes if end == "source" or n != INPUT]
             raise ModelError(must_be(f"{path}.{end}", f"one of {known!s:.200}", shown(name)))
 
@@ -253,7 +254,10 @@ def _checked_sparse(path: str, c: Sparse, sources: int, targets: int) -> Sparse:
 def _checked_floats(
     path: str, values: NDArray[np.float32], shape: tuple[int, ...], hint: str
 ) -> NDArray[np.float32]:
-    given = np.asarray(values)
+    try:
+        given = np.asarray(values)
+    except ValueError:  # nested lists of different lengths
+        raise ModelError(must_be(path, "an array of float32", shown(values))) from None
     if given.dtype.kind not in "fiu":
         raise ModelError(must_be(path, "an array of float32", f"an array of {given.dtype}"))
     if given.shape != shape:

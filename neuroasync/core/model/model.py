@@ -5,6 +5,7 @@ on it.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final, Self
@@ -80,8 +81,8 @@ class Model:
         check_ints(self, {"timestep_us": (0, limits.MAX_TIME_US)})
         input_shape = check_shape("input.shape", self.input_shape, limits.MAX_INPUTS)
         object.__setattr__(self, "input_shape", input_shape)
-        _check_count("populations", len(self.populations), limits.MAX_POPULATIONS)
-        _check_count("connections", len(self.connections), limits.MAX_CONNECTIONS)
+        _check_entries("populations", self.populations, limits.MAX_POPULATIONS)
+        _check_entries("connections", self.connections, limits.MAX_CONNECTIONS)
         populations = tuple(_checked_population(k, p) for k, p in enumerate(self.populations))
         _check_names_and_size(populations)
         names = [p.name for p in populations]
@@ -177,9 +178,13 @@ class Model:
         return tuple(ranks[p.name] for p in self.populations)
 
 
-def _check_count(path: str, count: int, limit: int) -> None:
-    if not 1 <= count <= limit:
-        raise ModelError(must_be(path, f"a list of 1 to {limit} entries", f"{count} entries"))
+def _check_entries(path: str, entries: object, limit: int) -> None:
+    if not isinstance(entries, Sequence) or isinstance(entries, str):
+        requirement = f"a tuple or list of 1 to {limit} entries"
+        raise ModelError(must_be(path, requirement, type(entries).__name__))
+    if not 1 <= len(entries) <= limit:
+        requirement = f"a list of 1 to {limit} entries"
+        raise ModelError(must_be(path, requirement, f"{len(entries)} entries"))
 
 
 def _check_sources(
@@ -207,6 +212,8 @@ def _check_names_and_size(populations: tuple[Population, ...]) -> None:
 
 def _checked_population(k: int, population: Population) -> Population:
     path = f"populations[{k}]"
+    if not isinstance(population, Population):
+        raise ModelError(must_be(path, "a Population", type(population).__name__))
     name = population.name
     if name == INPUT:
         requirement = "a name other than that of the network's input"

@@ -51,15 +51,11 @@ from typing import Any, Final
 import numpy as np
 
 from neuroasync import limits
-from neuroasync.core.model.checks import check_shape
+from neuroasync.core.model.checks import check_shape, check_text
 from neuroasync.core.model.connections import INPUT, Connection, Dense, Pool
 from neuroasync.core.model.model import Model, Population
-from neuroasync.core.model.neurons import LI, LIF, RESETS, Adaptation, Neuron
-from neuroasync.core.model.topology_lexer import (
-    KINDS,
-    Item,
-    split_items,
-)
+from neuroasync.core.model.neurons import LI, LIF, RESETS, Adaptation, Neuron, check_neuron
+from neuroasync.core.model.topology_lexer import KINDS, Item, split_items
 from neuroasync.core.model.topology_windows import WINDOW_FORMS, Window, parse_window
 from neuroasync.errors import ModelError
 
@@ -91,6 +87,7 @@ class _Draft:
         shapes: shape of the input, then of each population, by name.
         populations: the populations in declared order.
         connections: the connections in declared order.
+        silent: names of the populations whose neurons never fire.
         weights: number of weights of all connections.
     """
 
@@ -99,6 +96,7 @@ class _Draft:
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     populations: list[Population] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
+    silent: set[str] = field(default_factory=set)
     weights: int = 0
 
 
@@ -209,8 +207,16 @@ def _read_population(item: Item, draft: _Draft) -> None:
         channels = int(conv[1]) if conv else draft.shapes[source][0]
         shape = (channels, *window.extents(item, source, draft.shapes[source]))
     _check_shape(item, shape, limits.MAX_NEURONS)
+    neuron = _neuron(item, draft)
+    try:
+        check_text("name", name, limits.MAX_NAME_CHARS)
+        check_neuron("neuron", neuron, shape)
+    except ModelError as error:
+        item.fail(str(error).replace("`neuron.", "`", 1))
     draft.shapes[name] = shape
-    draft.populations.append(Population(name, shape, _neuron(item, draft)))
+    draft.populations.append(Population(name, shape, neuron))
+    if isinstance(neuron, LI):
+        draft.silent.add(name)
     _connect(item, draft, source, name, window, 0)
 
 
@@ -246,6 +252,8 @@ def _read_arrow(item: Item, draft: _Draft) -> None:
 def _connect(
     item: Item, draft: _Draft, source: str, target: str, window: Window | None, delay_us: int
 ) -> None:
+    if source in draft.silent:
+        item.fail(f"no connection may leave {source!r}, because its neurons (li) never fire")
     source_shape, target_shape = draft.shapes[source], draft.shapes[target]
     shape: tuple[int, ...] = (math.prod(target_shape), math.prod(source_shape))
     if window is not None:
@@ -311,7 +319,7 @@ def _neuron_value(item: Item, key: str, text: str, draft: _Draft) -> Any:
         case "tau_syn_us" | "adapt_tau_us":
             return item.number(key, text, lambda x: x > 0, "above 0, or inf for no decay")
         case _:
-            return item.number(key, text, lambda x: 1e-37 < x < 3e38, "above 0")
+            return item.number(key, text, lambda x: 1e-37 < x < 3e38, "from 1e-37 to 3e38")
 
 
 def _tau_mem_us(item: Item, text: str, timestep_us: int) -> float:

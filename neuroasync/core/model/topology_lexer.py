@@ -95,7 +95,7 @@ def split_items(text: str) -> list[Item]:
     """Split a text into its items.
 
     Raises:
-        ModelError: ``text`` is not a str, is too long, or an item sets a key twice.
+        ModelError: ``text`` is not a str, is too long, or an item sets a key twice or to nothing.
     """
     if not isinstance(text, str) or len(text) > limits.MAX_TEXT_CHARS:
         raise ModelError(f"a topology must be text of at most {limits.MAX_TEXT_CHARS} characters")
@@ -130,6 +130,9 @@ def _item(place: str, text: str) -> Item:
         key, is_setting, value = word.partition("=")
         if not is_setting:
             words.append(word)
+        elif not key or not value:
+            lacks = f"`{printable(key)}` has no value" if key else "'=' has no name before it"
+            raise ModelError(f"{place}: {lacks}; write settings without spaces, such as reset=zero")
         elif key in settings:
             raise ModelError(f"{place}: `{printable(key)}` is set twice")
         else:

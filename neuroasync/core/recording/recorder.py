@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.engine.decision import Decision
+from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.network_state import NetworkState
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.run_settings import RunSettings
@@ -29,7 +30,7 @@ from neuroasync.core.recording.validation import (
 )
 from neuroasync.errors import LimitError
 
-__all__ = ["Recorder", "RecordingLog", "custom_populations", "sample_arrays"]
+__all__ = ["Recorder", "RecordingLog", "check_recorder", "custom_populations", "sample_arrays"]
 
 
 class RecordingLog:
@@ -197,6 +198,22 @@ class Recorder:
         view.number, view.target = number, target
         return view
 
+    def check(self, plan: ExecutionPlan) -> None:
+        """Check that samples that run by ``plan`` can be added.
+
+        Raises:
+            ValueError: they run with another network or other settings.
+        """
+        if plan.packed.model != self.bundle.model:
+            raise ValueError("`recorder` was made for another network")
+        if plan.run != self.settings:
+            recorded, actual = self.settings.summary, plan.run.summary
+            differ = f": {recorded}, but here {actual}" if recorded != actual else ""
+            raise ValueError(
+                f"`recorder` was made for other options{differ}; give network.recorder() the same "
+                "options, with the same objects, as the call"
+            )
+
     def add(
         self,
         simulator: Simulator,
@@ -221,10 +238,7 @@ class Recorder:
             ValueError: the sample ran with another network or other settings.
             LimitError: the recording would exceed ``max_bytes``. It stays as it was.
         """
-        if simulator.plan.run != self.settings or simulator.plan.packed.model != self.bundle.model:
-            raise ValueError(
-                "the sample ran with another network or settings than the recorder has"
-            )
+        self.check(simulator.plan)
         number = number if self.number is None else self.number
         target = -1 if self.target is None else self.target
         duration = -1 if duration_us is None else duration_us
@@ -236,3 +250,20 @@ class Recorder:
         """Return the recording of all samples so far, ordered by number; more may follow."""
         info = replace(self._info, custom_populations=self._log.custom_populations)
         return Recording(info, **self._log.joined(info.classes, info.has_turns))
+
+
+def check_recorder(recorder: object, plan: ExecutionPlan) -> None:
+    """Check a recorder of samples that run by ``plan``, or None.
+
+    Raises:
+        TypeError: ``recorder`` is neither a recorder nor None.
+        ValueError: it was made for another network or other settings.
+    """
+    if recorder is None:
+        return
+    if not isinstance(recorder, Recorder):
+        raise TypeError(
+            f"`recorder` must be a Recorder or None, got {type(recorder).__name__}; "
+            "network.recorder() returns one"
+        )
+    recorder.check(plan)

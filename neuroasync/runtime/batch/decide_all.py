@@ -9,12 +9,13 @@ from typing import Self, TypeAlias
 
 from neuroasync import limits
 from neuroasync.core.engine.decision import Decision
+from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.run_settings import RunOptions, check_seed
 from neuroasync.core.events.spike_train import Events, SpikeTrain, as_train
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.model.checks import check_int
-from neuroasync.core.recording.recorder import Recorder
+from neuroasync.core.recording.recorder import Recorder, check_recorder
 from neuroasync.errors import EventsError
 from neuroasync.runtime.batch.job import BatchJob
 
@@ -149,13 +150,22 @@ async def decide_in_turn(
     return decisions
 
 
-def sample_recorders(recorder: Recorder, data: DataSet) -> Callable[[int], Recorder]:
-    """Return a function that returns the recorder of a sample, given its number.
+def sample_recorders(
+    recorder: Recorder | None, data: DataSet, plan: ExecutionPlan
+) -> Callable[[int], Recorder] | None:
+    """Return a function that returns the recorder of a sample, given its number; None for None.
 
     Args:
         recorder: collects the recordings of all samples.
         data: the data set; the labels of its samples, if any, become the targets.
+        plan: how the samples run.
+
+    Raises:
+        TypeError, ValueError: the recorder is none, or was made for another run.
     """
+    check_recorder(recorder, plan)
+    if recorder is None:
+        return None
     samples = data.samples
     labels = samples.labels if isinstance(samples, SpikeTrains) else None
 

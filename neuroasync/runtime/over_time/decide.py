@@ -22,7 +22,7 @@ from neuroasync.core.formats.bundle import Bundle, VoteWindow
 from neuroasync.core.kernels.layout import Votes
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.model.checks import check_int, must_be
-from neuroasync.core.recording.recorder import Recorder
+from neuroasync.core.recording.recorder import Recorder, check_recorder
 from neuroasync.runtime.batch.sample_threads import SampleThreads, Worker
 from neuroasync.runtime.option_resolver import OptionResolver
 from neuroasync.runtime.over_time.decisions import DecisionsOverTime, checked_window, window_sums
@@ -88,6 +88,7 @@ def decide_over_time(
         requirement = f"a multiple of the network's timestep, {timestep_us} µs"
         raise ValueError(must_be("label_every_us", requirement, f"{labels.every_us}"))
     window.intervals(labels.every_us)
+    check_recorder(recorder, plan)
     first = check_int("first", first, 0, limits.MAX_TIME_US, ValueError)
     if workers is not None:
         workers = check_int("workers", workers, 1, limits.MAX_TIME_US, ValueError)

@@ -165,7 +165,7 @@ def test_duration_is_that_of_the_option_or_the_bundle(cli, files):
 @pytest.mark.parametrize(
     ("text", "error"),
     [("5", "must be a whole number of µs with a unit"), ("0ms", "at least 1 µs, got 0ms"),
-     ("1ms", "must be an integer above ")],
+     ("1ms", "--duration must be longer than the samples, whose last event is at ")],
 )  # fmt: skip
 def test_a_duration_that_cannot_be_is_refused(cli, files, text, error):
     result = cli("run", files.net, files.events, "--duration", text)

@@ -248,3 +248,24 @@ def test_own_data_needs_no_topology_and_the_one_used_is_printed_and_explained(cl
     one, two = (files.folder / name for name in ("one.nab", "two.nab"))
     assert one.read_bytes() == two.read_bytes()
     assert run_file(files.folder, "one.toml")["topology"].endswith("hidden3 d64; output d4")
+
+
+def test_options_cannot_change_a_run_whose_configuration_is_kept(cli, files):
+    assert cli(*OWN, *SMALL, "-o", "one.nab").exit_code == 0
+    one, before = files.folder / "one.nab", run_file(files.folder, "one.toml")
+    first = one.read_bytes()
+    for options in (("--seed", 1), ("--all-data",), ("--recipe", "layered")):
+        result = cli("train", "--config", "one.toml", *options, "-o", "one.nab")
+        assert result.exit_code == 2
+        assert "'one.toml' would not repeat this run" in result.stderr
+    assert one.read_bytes() == first
+    # The same values change nothing.
+    assert cli("train", "--config", "one.toml", "--seed", 0, "-o", "one.nab").exit_code == 0
+    assert (one.read_bytes(), run_file(files.folder, "one.toml")) == (first, before)
+
+
+def test_configuration_may_begin_with_a_byte_order_mark(cli, files):
+    path = files.folder / "run.toml"
+    path.write_text('recipe = "unlayerd"', "utf-8-sig")
+    result = cli("train", "--config", path)
+    assert "got 'unlayerd'; did you mean 'layered'?" in result.stderr

@@ -216,3 +216,10 @@ def test_golden_samples_end_before_the_duration():
     bundle = replace(rich_bundle(), golden=golden, duration_us=5001)
     with pytest.raises(BundleError, match=r"^`golden\[0\].events.t_us\[-1\]` must be below "):
         replace(bundle, duration_us=5000)
+
+
+def test_bundle_of_something_else_than_a_model_is_refused():
+    with pytest.raises(BundleError, match=r"^`model` must be a Model, got NoneType$"):
+        Bundle(None)
+    with pytest.raises(BundleError, match=r"^`meta` must be a map from text to plain values, got "):
+        Bundle(rich_bundle().model, meta=None)

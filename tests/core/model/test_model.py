@@ -73,6 +73,16 @@ def conv(target=(2, 3, 3), **changes) -> dict:
         ({"input_shape": (2**13, 2**13)}, r"^`input\.shape` must be a shape of at most 16777216 e"),
         ({"populations": ()}, r"^`populations` must be a list of 1 to 4096 entries, got 0 entries"),
         ({"connections": ()}, r"^`connections` must be a list of 1 to 16384 entries, got 0 entrie"),
+        (
+            {"populations": None},
+            r"^`populations` must be a tuple or list of 1 to 4096 entries, got N",
+        ),
+        ({"populations": Population("a", (2,))}, r"^`populations` must be .* got Population$"),
+        ({"populations": ["a"]}, r"^`populations\[0\]` must be a Population, got str$"),
+        (
+            {"connections": None},
+            r"^`connections` must be a tuple or list of 1 to 16384 entries, got",
+        ),
         ({"output": "b"}, r"^`output` must be one of \['a'\], got 'b'$"),
         (named("a", "a"), r"^`populations\[1\]\.name` must be different from all names before it,"),
         (named("input"), r"^`populations\[0\]\.name` must be a name other than that of the networ"),
@@ -100,6 +110,14 @@ def conv(target=(2, 3, 3), **changes) -> dict:
         (neuron(v_threshold=np.array([1, 1e300])), r"^`populations\[0\]\.neuron\.v_threshold` mus"),
         (neuron(v_threshold=np.array([1, 0])), r"^`populations\[0\]\.neuron\.v_threshold` must be"),
         (dense(source="b"), r"^`connections\[0\]\.source` must be one of \['input', 'a'\], got 'b"),
+        (
+            dense(source=["input"]),
+            r"^`connections\[0\]\.source` must be one of .* got \['input'\]$",
+        ),
+        (
+            dense(weight=[[1, 2, 3], [4]]),
+            r"^`connections\[0\]\.weight` must be an array of float32",
+        ),
         (dense(target="b"), r"^`connections\[0\]\.target` must be one of \['a'\], got 'b'$"),
         (dense(target="input"), r"^`connections\[0\]\.target` must be one of \['a'\], got 'input'"),
         (dense(delay_us=-100), r"^`connections\[0\]\.delay_us` must be an integer of at least 0"),

@@ -180,17 +180,17 @@ START = "timestep_us=1000\ninput 2x8x8\n"
         (START + "a d0", "line 3, 'a d0': `shape[0]` must be an integer from 1"),
         (START + "a d5; a d6", "line 3, 'a d6': the name 'a' is used twice"),
         (START + "a d5 rate=3", "setting `rate` is not allowed here; allowed here are decay, tau"),
-        (START + "a d5 v_threshold=0", "`v_threshold` must be a number above 0, got 0"),
+        (START + "a d5 v_threshold=0", "`v_threshold` must be a number from 1e-37 to 3e38, got 0"),
         (START + "a d5 reset=no", "`reset` must be zero or subtract or none, got no"),
         (START + "a d5 refractory=1", "`refractory` must be true or false, got 1"),
         (START + "a d5 tau_mem_us=-3", "`tau_mem_us` must be a number above 0, or inf for no leak"),
         (START + "a d5 tau_syn_us=0", "`tau_syn_us` must be a number above 0, or inf for no decay"),
-        (START + "a d5 reset_amount=inf", "`reset_amount` must be a number above 0, got inf"),
+        (START + "a d5 reset_amount=inf", "`reset_amount` must be a number from 1e-37 to 3e38"),
         (START + "a d5 reset_delayed=1", "`reset_delayed` must be true or false, got 1"),
         (START + "a d5 adapt_tau_us=9", "`adapt_tau_us` and `adapt_increment` belong together; s"),
         (START + "a d5 neuron=if", "`neuron` must be lif or li, got if"),
         (START + "a d5 neuron=li reset=none", "setting `reset` is not allowed here; allowed here"),
-        (START + "a d5 neuron=li; b d5", "must be a population that can fire, got 'a' of LI neur"),
+        (START + "a d5 neuron=li; b d5", "no connection may leave 'a', because its neurons (li)"),
         (START + "a d5; b c3k3", "or channels x length, but 'a' has shape 5"),
         (START + "a c3k11p1", "kernel size must be at most 10x10, the size of 'input' with its"),
         (START + "a c3k3s0", "kernel size and stride must be at least 1"),
@@ -206,6 +206,14 @@ START = "timestep_us=1000\ninput 2x8x8\n"
         (START + "a c3k3; b c2k3p1; input -> b k3s2", "planes of 3x3, which do not fit 'b' (2x6x6"),
         (START + "a d999999999", "must be an integer from 1 to 16777216"),
         (START + "a d9999999", "at most 67108864 weights, the limit of a bundle, but has 12799998"),
+        (START + "a d5 v_threshold = 2", "'=' has no name before it; write settings"),
+        (START + "a d5 v_threshold= 2", "`v_threshold` has no value; write settings"),
+        (START + "a d5 reset_amount=2", "reset_amount=2': `reset_amount` must be left out"),
+        (START + "a d5 reset=none reset_delayed=true", "=true': `reset_delayed` must be false"),
+        (START + "a d5 sync_threshold=2147483649", "9': `sync_threshold` must be an integer"),
+        (START + "a d5 neuron=li; b d3", "'b d3': no connection may leave 'a', because"),
+        (START + "a d5; b d3 neuron=li; b -> a", "'b -> a': no connection may leave 'b'"),
+        (START + "a" * 129 + " d5", "a': `name` must be text of 1 to 128 characters, got 'aaa"),
         ("#" * 70_000, "a topology must be text of at most 65536 characters"),
         (7, "a topology must be text"),
     ],
@@ -237,7 +245,7 @@ def test_bias_is_set_for_all_populations_one_of_them_or_an_arrow():
     ],
 )
 def test_a_bias_that_is_neither_true_nor_false_is_refused(text):
-    with pytest.raises(ModelError, match="`bias` must be true or false, got"):
+    with pytest.raises(ModelError, match=r"`bias` (must be true or false, got|has no value)"):
         parse_topology(text)
 
 

@@ -92,7 +92,7 @@ def test_sample_with_other_settings_is_rejected():
     simulator.state.keep = True
     events = SpikeTrain([], [])
     decision = run_sample(simulator, events)
-    with pytest.raises(ValueError, match="another network or settings"):
+    with pytest.raises(ValueError, match="made for other options: policy='fifo', group_size=1"):
         Recorder(relay(), RunSettings(Fifo(), 1)).add(simulator, events, decision, number=0, seed=0)
 
 

@@ -134,7 +134,7 @@ def train(
     After an interruption with Ctrl-C, --resume continues from the checkpoint. The result is the
     same to the bit as without the interruption.
     """  # noqa: D301  # \b keeps the line breaks of the examples
-    from neuroasync.cli.commands.train.run_file import RunFile, read_run_file
+    from neuroasync.cli.commands.train.run_file import RunFile, check_kept, read_run_file
 
     options = {
         "dataset": dataset, "train": train, "validation": validation, "data": data,
@@ -149,8 +149,8 @@ def train(
         "time_jitter_us": time_jitter_us, "group_size": group_size, "seed": seed, "device": device,
         "vote_window_us": vote_window_us(vote_window),
     }  # fmt: skip
-    run = RunFile() if config is None else read_run_file(config, _KEYS)
-    run = run.with_options({key: None if v is None else str(v) for key, v in options.items()})
+    file = RunFile() if config is None else read_run_file(config, _KEYS)
+    run = file.with_options({key: None if v is None else str(v) for key, v in options.items()})
     run = run.with_options({"all_data": all_data})
     files = _files(run)
     name, chosen = run.text("dataset") or "own", run.text("recipe")
@@ -159,12 +159,14 @@ def train(
     path = output or Path(f"{name}-{chosen}.nab")
     written = path.with_suffix(".toml")
     _check_outputs(path, written, checkpoint, resume, config)
-    require_package("torch", "train", "training")
     given = {k: str(v) if isinstance(v, StrEnum) else v for k, v in training.items()}
+    given = {k: v for k, v in given.items() if v is not None}
+    check_kept(file, run, given, written)
+    require_package("torch", "train", "training")
     with progress("training", 1) as advance, one_line_warnings():
         try:
             bundle, used = _train(
-                run, files, {k: v for k, v in given.items() if v is not None},
+                run, files, given,
                 checkpoint=checkpoint, resume=resume, on_batch=partial(report, advance),
             )  # fmt: skip
         except (ImportError, ValueError, FloatingPointError) as error:

@@ -30,7 +30,7 @@ from neuroasync.core.model.checks import did_you_mean, must_be, printable, shown
 from neuroasync.errors import NeuroasyncError
 from neuroasync.shipped import NETWORK_FILES
 
-__all__ = ["RunFile", "read_run_file", "write_run_file"]
+__all__ = ["RunFile", "check_kept", "read_run_file", "write_run_file"]
 
 _MAX_BYTES: Final = 2**20
 _PATHS: Final = ("train", "validation", "data", "from")
@@ -81,7 +81,7 @@ def read_run_file(path: Path, choices: Mapping[str, tuple[str, ...] | type]) -> 
         data = file.read()
     name = str(path)
     try:
-        content = tomllib.loads(data.decode())
+        content = tomllib.loads(data.decode("utf-8-sig"))  # some editors write a mark first
     except (ValueError, RecursionError) as error:
         raise CliError(f"{name!r} is not a TOML file: {error}") from error
     training = content.pop("training", {})
@@ -129,6 +129,29 @@ def _from_folder(folder: Path, key: str, value: str | bool) -> str | bool:
 
 def _is_path(key: str, value: str) -> bool:
     return key in _PATHS and not (key == "from" and value in NETWORK_FILES)
+
+
+def check_kept(file: RunFile, run: RunFile, training: Mapping[str, Any], written: Path) -> None:
+    """Check that the run follows its file, if that is also the configuration to write.
+
+    The file is then kept as it is, so it must repeat the run.
+
+    Args:
+        file: What was read.
+        run: The same with the options of the command line.
+        training: The fields of ``TrainConfig`` that the command line sets.
+        written: Path of the configuration to write.
+
+    Raises:
+        CliError: Options change what the file says.
+    """
+    if not file.path or not written.exists() or not written.samefile(file.path):
+        return
+    if run != file or {**file.training, **training} != file.training:
+        raise CliError(
+            f"{file.path!r} would not repeat this run, because options change it; choose another "
+            "-o, so that the new configuration is written beside the new bundle"
+        )
 
 
 def write_run_file(run: RunFile, path: Path, version: str) -> None:
