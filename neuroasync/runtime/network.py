@@ -162,8 +162,8 @@ class Network:
         that decide a data set have been told to stop, and may still run for about 10 ms.
 
         Raises:
-            RuntimeError: the network is open in another event loop, or a source of a stream or a
-                custom population, which runs in a task of the network, calls this.
+            RuntimeError: the network is open in another event loop, or the caller runs in a task
+                of the network: a custom population, or the source of a stream that a clock paces.
         """
         await self._lifecycle.close()
 
