@@ -258,7 +258,8 @@ class NetworkLifecycle:
 
         Raises:
             ClosedError: the network is not open.
-            TypeError, ValueError: the recorder is none, or was made for another run.
+            TypeError: ``recorder`` is neither a recorder nor None.
+            ValueError: the recorder was made for another network or other settings.
         """
         task_group = self.check_open()
         check_recorder(recorder, plan)
