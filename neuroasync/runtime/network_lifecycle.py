@@ -52,8 +52,8 @@ class _SessionTasks(asyncio.TaskGroup):
         return super().create_task(coro, **options)
 
     @property
-    def is_running(self) -> bool:
-        """Whether a task of the group is what is running now."""
+    def has_current_task(self) -> bool:
+        """Whether the task that is running now belongs to the group."""
         task = asyncio.current_task()
         return task is not None and task.get_coro() in self._coroutines
 
@@ -176,7 +176,7 @@ class NetworkLifecycle:
         if self._loop_guard is None:
             return
         self._loop_guard.check_running()
-        if self._latest_tasks is not None and self._latest_tasks.is_running:
+        if self._latest_tasks is not None and self._latest_tasks.has_current_task:
             raise RuntimeError(
                 "a custom population, or the source of a stream that a clock paces, runs in a task "
                 "of the network and cannot close it, because closing waits for the task to end; "
