@@ -7,7 +7,6 @@ Each result is compared with that of a single process. This example needs the ex
 import asyncio
 import json
 import socket
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,8 +22,7 @@ from neuroasync.shipped import shipped_spikes
 from neuroasync.study import Case, Grid, StudyPlan, run_study
 from neuroasync.train.recipes import RECIPES, train_dataset
 
-recipe = RECIPES["digits"]["layered"]
-QUICK_RECIPE = replace(recipe, config=replace(recipe.config, epochs=2, device="cpu"))
+QUICK_RECIPE = RECIPES["digits"]["layered"].with_training(epochs=2, device="cpu")
 
 
 async def votes_of(samples: SpikeTrains, seed: int | None = None) -> list[list[int]]:

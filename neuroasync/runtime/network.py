@@ -162,8 +162,8 @@ class Network:
         that decide a data set have been told to stop, and may still run for about 10 ms.
 
         Raises:
-            RuntimeError: the network is open in another event loop, or a source of a stream or a
-                custom population, which runs in a task of the network, calls this.
+            RuntimeError: the network is open in another event loop, or the caller runs in a task
+                of the network: a custom population, or the source of a stream that a clock paces.
         """
         await self._lifecycle.close()
 
@@ -205,7 +205,7 @@ class Network:
 
         Raises:
             EventsError: the events are not valid for this network.
-            ValueError: an option is invalid, or an event comes at or after ``duration_us``.
+            TypeError, ValueError: an argument is invalid, or an event is not before the end.
             LimitError: the sample exceeded a limit; the subclass and the message say which.
             PopulationError: a custom population failed.
             PolicyError, StopRuleError: an option is invalid, or a custom policy or stop rule
@@ -274,7 +274,7 @@ class Network:
             ForwardStepLimitError, LimitError: a sample exceeded a limit.
             ClosedError: the network is not open, or was closed meanwhile; or the cluster is not
                 connected.
-            TypeError: ``cluster`` is no cluster, or ``recorder`` no recorder.
+            TypeError: ``cluster`` is not a cluster, or ``recorder`` is not a recorder.
             ClusterError: Ray could not run a task, even after retries.
         """
         self._lifecycle.check_open()
@@ -317,7 +317,7 @@ class Network:
             **options: options that differ from the network's; see :class:`RunOptions`.
 
         Raises:
-            PolicyError, StopRuleError, ValueError: an option is invalid.
+            PolicyError, StopRuleError, TypeError, ValueError: an argument is invalid.
             ClosedError: the network is not open.
         """
         account = CpuAccount(check_max_cpu(max_cpu_s))

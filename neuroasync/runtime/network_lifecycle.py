@@ -44,17 +44,18 @@ class _SessionTasks(asyncio.TaskGroup):
 
     def __init__(self) -> None:
         super().__init__()
-        self._members: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+        self._coroutines: weakref.WeakSet[Any] = weakref.WeakSet()
 
-    def create_task(self, *args: Any, **options: Any) -> asyncio.Task[Any]:
+    def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
         """Start a task, as the base class does."""
-        task = super().create_task(*args, **options)
-        self._members.add(task)
-        return task
+        self._coroutines.add(coro)  # not the task, because an eager one runs before it is returned
+        return super().create_task(coro, **options)
 
-    def __contains__(self, task: object) -> bool:
-        """Return whether the group has started this task."""
-        return task in self._members
+    @property
+    def has_current_task(self) -> bool:
+        """Whether the task that is running now belongs to the group."""
+        task = asyncio.current_task()
+        return task is not None and task.get_coro() in self._coroutines
 
 
 class NetworkLifecycle:
@@ -170,16 +171,16 @@ class NetworkLifecycle:
         have been cancelled; threads that check events end on their own.
 
         Raises:
-            RuntimeError: the network is open in another event loop, or this is one of its tasks.
+            RuntimeError: the network is open in another event loop, or its own task calls this.
         """
         if self._loop_guard is None:
             return
         self._loop_guard.check_running()
-        if self._latest_tasks is not None and asyncio.current_task() in self._latest_tasks:
+        if self._latest_tasks is not None and self._latest_tasks.has_current_task:
             raise RuntimeError(
                 "a custom population, or the source of a stream that a clock paces, runs in a task "
                 "of the network and cannot close it, because closing waits for the task to end; "
-                "close the network in another task"
+                "close the network in another task, which this one must not wait for"
             )
         async with self._transition:
             if self._task_group is not None:
@@ -257,7 +258,8 @@ class NetworkLifecycle:
 
         Raises:
             ClosedError: the network is not open.
-            TypeError, ValueError: the recorder is none, or was made for another run.
+            TypeError: ``recorder`` is neither a recorder nor None.
+            ValueError: the recorder was made for another network or other settings.
         """
         task_group = self.check_open()
         check_recorder(recorder, plan)

@@ -133,7 +133,7 @@ def test_killed_workers_change_no_byte(study, expected, cluster, tmp_path, monke
 def test_a_training_that_diverges_is_reported_as_on_one_machine(study, cluster, tmp_path):
     (one,) = study.cases
     recipe = one.recipes["layered"]
-    wild = replace(recipe, config=replace(recipe.config, lr=1e38))
+    wild = recipe.with_training(lr=1e38)
     wild_study = replace(study, cases=(replace(one, recipes={"layered": wild}),), seeds=(0,))
     messages = []
     for where in (None, cluster):

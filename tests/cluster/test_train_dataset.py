@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import threading
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,8 +46,7 @@ DATA = user_dataset("mine.npz", samples(70), validation=samples(23), timestep_us
 def recipe(topology=DENSE, training="unlayered-any", **changes):
     """Return a recipe that trains for three epochs, with a last batch of a few samples."""
     changes = {"epochs": 3, "layered_epochs": 1, "batch_size": 22, "device": "cpu", **changes}
-    found = recipes_for_topology(topology)[training]
-    return replace(found, config=replace(found.config, **changes))
+    return recipes_for_topology(topology)[training].with_training(**changes)
 
 
 def locally(chosen, **options):

@@ -10,7 +10,7 @@ __all__ = ["check_gradients", "random_terms"]
 
 
 def random_terms(results: Sequence[Tensor | None], seed: int) -> list[Tensor]:
-    """Return the results of a run, each element times a random number; a loss is their sum."""
+    """Return the terms of a random loss: each element of the results times a random number."""
     rng = np.random.default_rng(seed)
     return [
         y * torch.from_numpy(rng.normal(size=y.shape)).to(y.device)
@@ -22,16 +22,18 @@ def random_terms(results: Sequence[Tensor | None], seed: int) -> list[Tensor]:
 def check_gradients(
     found: Sequence[Tensor], expected: Sequence[Tensor], terms: Sequence[Tensor]
 ) -> None:
-    """Check that parameters have the same gradients but for the rounding of float32.
+    """Check that parameters have the same gradients, except for the rounding of float32.
 
     Args:
         found: Parameters whose gradients are checked.
         expected: The same parameters with the right gradients, which are those of the sum of
-            ``terms``. The gradient of a parameter may be a sum over those of the ones before it.
-        terms: Terms of the loss with their graph.
+            ``terms``. The rounding error of a parameter's gradient may be as large as those of the
+            parameters before it allow, because it may be computed from their gradients.
+        terms: Terms of the loss, with the graph that leads to ``expected``.
     """
     right = [_flat(x.grad) for x in expected]
     for k, parameter in enumerate(found):
+        assert (parameter.grad is None) == (expected[k].grad is None)
         error = np.abs(_flat(parameter.grad) - right[k]).max(initial=0)
         scale = max(np.abs(g).max(initial=0) for g in right[: k + 1])
         if error > 1e-5 * scale:

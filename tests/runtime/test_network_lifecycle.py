@@ -142,6 +142,19 @@ async def test_population_that_closes_its_network_fails_instead_of_hanging(no_le
             await network.decide(SAMPLE)
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks need Python 3.12")
+async def test_population_that_closes_its_network_at_once_fails_in_an_eager_task(no_leaks):
+    async def impatient(inbox, fired, population):
+        await network.close()
+
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(asyncio.eager_task_factory)
+    async with na.Network(BUNDLE, populations={"hidden1": impatient}) as network:
+        with pytest.raises(na.PopulationError, match="cannot close it, because closing waits"):
+            await network.decide(SAMPLE)
+    loop.set_task_factory(None)
+
+
 async def test_population_may_close_its_network_in_another_task(no_leaks):
     closing = []
 

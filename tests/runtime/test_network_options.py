@@ -104,6 +104,6 @@ def test_policy_with_an_async_order_is_refused():
         async def order(self, pending, group_size):
             return [0]
 
-    error = r"must be an object with a plain function order, got the async Slow\.order"
+    error = r"must be an object whose order is a plain function, got the async Slow\.order"
     with pytest.raises(na.PolicyError, match=error):
         na.Network(chain(), policy=Slow())

@@ -154,6 +154,10 @@ def test_gradients_whose_terms_cancel_out_match_the_torch_engine():
     )
     assert 0 < weights.grad.abs().max() < largest / 100
     check_same(model, batch, RunSettings(group_size=1), Surrogate())
+    wrong = weights.detach().clone()
+    wrong.grad = weights.grad + largest / 1000
+    with pytest.raises(AssertionError):
+        check_gradients([wrong], [weights], terms)
 
 
 def test_logs_grow_without_losing_spikes_or_gradients():

@@ -142,7 +142,7 @@ def make_policy(policy: str | Policy, noise: float = 0.0) -> Policy:
     is_custom = isinstance(policy, OrderingPolicy) and not isinstance(policy, type)
     if is_custom and inspect.iscoroutinefunction(getattr(policy, "order", None)):
         name = f"the async {type(policy).__name__}.order"
-        raise PolicyError(must_be("policy", "an object with a plain function order", name))
+        raise PolicyError(must_be("policy", "an object whose order is a plain function", name))
     if type(policy) in _BUILT_IN.values() or is_custom:
         return policy
     requirement = f"one of {', '.join(_BUILT_IN)}, or an object with order(pending, group_size)"

@@ -173,8 +173,7 @@ class Bundle:
 
     def __post_init__(self) -> None:
         """Check that the parts fit each other."""
-        if not isinstance(self.model, Model):
-            raise BundleError(must_be("model", "a Model", type(self.model).__name__))
+        self._check_types()
         outputs = self.model.populations[self.model.index(self.model.output)].size
         with located():
             if self.classes is not None:
@@ -191,6 +190,18 @@ class Bundle:
             self.model, self.duration_us
         ):
             object.__setattr__(self, "certificate", None)
+
+    def _check_types(self) -> None:
+        parts = [("model", self.model, Model), ("policy", self.policy, PolicySpec)]
+        if self.vote_window is not None:
+            parts.append(("vote_window", self.vote_window, VoteWindow))
+        if self.certificate is not None:
+            parts.append(("certificate", self.certificate, OrderCertificate))
+        parts += [(f"golden[{k}]", part, GoldenSample) for k, part in enumerate(self.golden)]
+        parts += [(f"calibration[{k}]", x, Calibration) for k, x in enumerate(self.calibration)]
+        for path, part, kind in parts:
+            if not isinstance(part, kind):
+                raise BundleError(must_be(path, f"of type {kind.__name__}", type(part).__name__))
 
     @cached_property
     def digest(self) -> bytes:

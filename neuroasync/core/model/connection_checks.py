@@ -229,7 +229,7 @@ def _checked_extents(path: str, given: object, count: int, low: int) -> tuple[in
 
 
 def _checked_sparse(path: str, c: Sparse, sources: int, targets: int) -> Sparse:
-    synapses = np.size(c.indices)
+    synapses = _as_array(f"{path}.indices", c.indices, "an integer array").size
     if synapses > _MAX_SYNAPSES:
         requirement = f"an array of at most {_MAX_SYNAPSES} synapses"
         raise ModelError(must_be(f"{path}.indices", requirement, f"{synapses}"))
@@ -251,13 +251,17 @@ def _checked_sparse(path: str, c: Sparse, sources: int, targets: int) -> Sparse:
     return replace(c, indptr=indptr, indices=indices, weight=weight)
 
 
+def _as_array(path: str, values: object, requirement: str) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError:  # nested lists of different lengths
+        raise ModelError(must_be(path, requirement, shown(values))) from None
+
+
 def _checked_floats(
     path: str, values: NDArray[np.float32], shape: tuple[int, ...], hint: str
 ) -> NDArray[np.float32]:
-    try:
-        given = np.asarray(values)
-    except ValueError:  # nested lists of different lengths
-        raise ModelError(must_be(path, "an array of float32", shown(values))) from None
+    given = _as_array(path, values, "an array of float32")
     if given.dtype.kind not in "fiu":
         raise ModelError(must_be(path, "an array of float32", f"an array of {given.dtype}"))
     if given.shape != shape:
@@ -276,10 +280,10 @@ def _checked_ints(
     path: str, values: NDArray[np.integer[Any]], size: int
 ) -> NDArray[np.int32] | None:
     """Return a copy of the integers, or None if any of them has more than 32 bits."""
-    given = np.asarray(values)
+    requirement = f"an integer array of shape {(size,)}"
+    given = _as_array(path, values, requirement)
     if given.shape != (size,) or given.dtype.kind not in "iu":
-        got = f"{given.dtype} of shape {given.shape}"
-        raise ModelError(must_be(path, f"an integer array of shape {(size,)}", got))
+        raise ModelError(must_be(path, requirement, f"{given.dtype} of shape {given.shape}"))
     array = immutable_copy(given, np.int32)
     is_equal = np.can_cast(given.dtype, np.int32) or np.array_equal(array, given)
     return array if is_equal else None

@@ -319,7 +319,7 @@ def _neuron_value(item: Item, key: str, text: str, draft: _Draft) -> Any:
         case "tau_syn_us" | "adapt_tau_us":
             return item.number(key, text, lambda x: x > 0, "above 0, or inf for no decay")
         case _:
-            return item.number(key, text, lambda x: 1e-37 < x < 3e38, "from 1e-37 to 3e38")
+            return item.number(key, text, lambda x: 1e-37 <= x <= 3e38, "from 1e-37 to 3e38")
 
 
 def _tau_mem_us(item: Item, text: str, timestep_us: int) -> float:

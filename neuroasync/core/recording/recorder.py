@@ -210,8 +210,8 @@ class Recorder:
             recorded, actual = self.settings.summary, plan.run.summary
             differ = f": {recorded}, but here {actual}" if recorded != actual else ""
             raise ValueError(
-                f"`recorder` was made for other options{differ}; give network.recorder() the same "
-                "options, with the same objects, as the call"
+                f"`recorder` was made for other options{differ}; give network.recorder() the "
+                "options of the call, with the same objects for a custom policy or stop rule"
             )
 
     def add(
@@ -253,7 +253,7 @@ class Recorder:
 
 
 def check_recorder(recorder: object, plan: ExecutionPlan) -> None:
-    """Check a recorder of samples that run by ``plan``, or None.
+    """Check that an argument is None, or a recorder that fits samples that run by ``plan``.
 
     Raises:
         TypeError: ``recorder`` is neither a recorder nor None.

@@ -43,10 +43,11 @@ def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
     return change(value)
 
 
-def is_in_place(func: Callable[..., Any]) -> bool:
-    """Return whether the name of a function is that of one that changes its argument in place."""
+def is_in_place(func: Callable[..., Any], kwargs: Mapping[str, Any]) -> bool:
+    """Return whether a call changes a tensor in place, by the function's name and arguments."""
     name = str(getattr(func, "__name__", func))
-    return name in _OPERATORS or (name.endswith("_") and not name.endswith("__"))
+    is_named_so = name in _OPERATORS or (name.endswith("_") and not name.endswith("__"))
+    return is_named_so or "out" in kwargs or kwargs.get("inplace") is True
 
 
 def on_a_copy(func: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,9 +18,10 @@ class Meanings:
     """The meanings of tensors, which hold until a tensor is changed in place."""
 
     def __init__(self) -> None:
-        # The tensors are kept, so that no other one gets the same id or memory.
+        # The tensors are kept, so that no other one gets the same id.
         self._noted: dict[int, tuple[Tensor, Meaning, int]] = {}
-        self._changed: dict[int, tuple[Tensor, Meaning]] = {}
+        # With an alias, because a tensor releases its memory when its `data` is replaced.
+        self._changed: dict[int, tuple[tuple[Tensor, Tensor], Meaning]] = {}
 
     def __contains__(self, tensor: Tensor) -> bool:
         """Return whether a tensor has a meaning."""
@@ -33,18 +34,18 @@ class Meanings:
     def note_change(self, tensor: Tensor, meaning: Meaning) -> None:
         """Note what a tensor, and all others with the same memory, mean after a change in place."""
         memory = memory_of(tensor)
-        self._changed[memory] = tensor, meaning
+        self._changed[memory] = (tensor, tensor.detach()), meaning
         for other, _, _ in [*self._noted.values()]:
             if memory_of(other) == memory:
                 self.note(other, meaning)
 
     def of(self, tensor: Tensor) -> Meaning | None:
         """Return what a tensor means; None if it does not depend on spikes."""
-        if id(tensor) not in self._noted:
-            _, meaning = self._changed.get(memory_of(tensor), (tensor, None))
-            return meaning
-        _, meaning, version = self._noted[id(tensor)]
-        return meaning if version == version_of(tensor) else _CHANGED
+        if id(tensor) in self._noted:
+            _, meaning, version = self._noted[id(tensor)]
+            return meaning if version == version_of(tensor) else _CHANGED
+        memory = memory_of(tensor)
+        return self._changed[memory][1] if memory in self._changed else None
 
 
 def state_of(layer: str) -> Unmappable:
@@ -53,13 +54,16 @@ def state_of(layer: str) -> Unmappable:
 
 
 def version_of(tensor: Tensor) -> int:
-    """Return a number that changes when a tensor, or a view of it, is changed in place."""
-    # torch has public names neither for the version nor for the base.
+    """Return a number that changes when a tensor, or a view of it, is changed in place.
+
+    It is always 0 for a tensor of ``torch.inference_mode()``, which has no version.
+    """
+    # torch has no public name for the version.
     return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001
 
 
 def memory_of(tensor: Tensor) -> int:
-    """Return a number that tensors share if they share memory, as a tensor and a view of it do."""
+    """Return a number that tensors have in common if they share memory, such as views."""
     if tensor.layout is not torch.strided or not tensor.numel():
         return id(tensor)
     return tensor.untyped_storage().data_ptr()

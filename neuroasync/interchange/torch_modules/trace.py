@@ -149,7 +149,7 @@ class Trace(TorchFunctionMode):
         result = func(*args, **kwargs)
         is_same = before == (version_of(target), memory_of(target))
         # Tensors of torch.inference_mode() have no version.
-        if is_same and not (target.is_inference() and is_in_place(func)):
+        if is_same and not (target.is_inference() and is_in_place(func, kwargs)):
             return self._noted(func, args, kwargs, result)
         # The change also reaches the tensors that share memory with it, such as views.
         self._meanings.note(target, known)

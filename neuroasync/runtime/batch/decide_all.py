@@ -153,15 +153,16 @@ async def decide_in_turn(
 def sample_recorders(
     recorder: Recorder | None, data: DataSet, plan: ExecutionPlan
 ) -> Callable[[int], Recorder] | None:
-    """Return a function that returns the recorder of a sample, given its number; None for None.
+    """Return a function that returns the recorder of a sample, given its number.
 
     Args:
-        recorder: collects the recordings of all samples.
+        recorder: collects the recordings of all samples. If None, return None.
         data: the data set; the labels of its samples, if any, become the targets.
         plan: how the samples run.
 
     Raises:
-        TypeError, ValueError: the recorder is none, or was made for another run.
+        TypeError: ``recorder`` is neither a recorder nor None.
+        ValueError: the recorder was made for another network or other settings.
     """
     check_recorder(recorder, plan)
     if recorder is None:

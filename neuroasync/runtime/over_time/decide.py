@@ -55,7 +55,7 @@ def decide_over_time(
         seed: seed of the data set: sample number i runs with ``sample_seed(seed, i)``.
         first: number of the first sample.
         workers: number of threads. Defaults to the number of cores.
-        recorder: records every spike.
+        recorder: records every spike; made by ``Network(bundle).recorder`` with the same options.
         on_decision: called in one of the threads with the number of samples decided so far.
         **options: options that differ from those of the training; see :class:`RunOptions`. The stop
             rule must be ``quiet``, and the engine must not be ``coroutines``.
@@ -67,6 +67,7 @@ def decide_over_time(
         ValueError: an argument is out of range, the samples have no labels over time, the stop rule
             is not ``quiet``, the engine cannot run the network, or the vote window does not consist
             of whole intervals.
+        TypeError: ``recorder`` is neither a recorder nor None.
         PolicyError, StopRuleError: an option is invalid.
         EventsError, ForwardStepLimitError, LimitError: a sample does not fit the network, or
             exceeded a limit; a note has its number.

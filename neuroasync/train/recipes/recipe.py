@@ -105,13 +105,14 @@ class Recipe:
     config: TrainConfig
 
     def with_training(self, **settings: Any) -> "Recipe":
-        """Return the recipe with other fields of its configuration.
+        """Return the recipe with some fields of its configuration replaced.
 
-        With another number of epochs, the share of those under layer-sync stays the same, unless
-        ``layered_epochs`` is given, too.
+        If ``epochs`` changes and ``layered_epochs`` is not given, the share of the epochs under
+        layer-sync stays the same, rounded to whole epochs.
 
         Raises:
             ValueError: A value is out of range.
+            TypeError: ``TrainConfig`` has no such field.
         """
         config, layered = replace(self.config, **settings), self.config.layered_epochs
         if layered and config.epochs != self.config.epochs and "layered_epochs" not in settings:
@@ -265,7 +266,8 @@ def _stack(
     recipes = recipes_of(paper, f"{settings} {neurons}; {leaky}", config)
     if neurons != _REPEATING:
         return recipes
-    # Neurons that repeat depend less on the order, and need fewer epochs under layer-sync first.
+    # Neurons that repeat depend less on the order, and need fewer epochs under layer-sync first: a
+    # quarter of the epochs of this training, which are twice as many.
     for_any = recipes["unlayered-any"].with_training(layered_epochs=config.epochs // 2)
     return {**recipes, "unlayered-any": for_any}
 

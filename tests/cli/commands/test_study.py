@@ -81,8 +81,7 @@ def test_data_folder_comes_from_option_or_environment(cli, files, requested, mon
 def test_study_of_user_data_files_runs_to_the_end(cli, files, monkeypatch):
     def shorter(plan, out, on_progress, *, cluster):
         (case,) = plan.cases
-        config = replace(case.recipes["layered"].config, epochs=1, device="cpu")
-        recipe = replace(case.recipes["layered"], config=config)
+        recipe = case.recipes["layered"].with_training(epochs=1, device="cpu")
         small = replace(case, recipes={"layered": recipe})
         return run_study(replace(plan, cases=(small,)), out, on_progress)
 

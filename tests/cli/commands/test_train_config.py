@@ -66,6 +66,16 @@ def test_options_come_before_the_configuration_and_it_before_the_recipe(cli, fil
     assert recipe.config == expected
 
 
+def test_epochs_of_an_option_have_the_share_of_the_recipe_under_layer_sync(cli, files, trained):
+    text = 'dataset = "mnist"\nrecipe = "unlayered-any"\n[training]\nepochs = 2\n'
+    (files.folder / "run.toml").write_text(text)
+    assert cli("train", "--config", "run.toml", "--epochs", 20).exit_code == 0
+    (files.folder / "run.toml").write_text(text + "layered_epochs = 1\n")
+    assert cli("train", "--config", "run.toml", "--epochs", 20).exit_code == 0
+    found = [(recipe.config.epochs, recipe.config.layered_epochs) for _, recipe, _ in trained]
+    assert found == [(20, 5), (20, 10)]
+
+
 def test_a_configuration_that_is_its_own_output_is_left_alone(cli, files, trained):
     text = '# mine\ndataset = "digits"\nrecipe = "layered"\n'
     (files.folder / "digits-layered.toml").write_text(text)
@@ -259,8 +269,8 @@ def test_options_cannot_change_a_run_whose_configuration_is_kept(cli, files):
         assert result.exit_code == 2
         assert "'one.toml' would not repeat this run" in result.stderr
     assert one.read_bytes() == first
-    # The same values change nothing.
-    assert cli("train", "--config", "one.toml", "--seed", 0, "-o", "one.nab").exit_code == 0
+    same = ("--train", "events.npz", "--no-all-data", "--seed", 0)
+    assert cli("train", "--config", "one.toml", *same, "-o", "one.nab").exit_code == 0
     assert (one.read_bytes(), run_file(files.folder, "one.toml")) == (first, before)
 
 

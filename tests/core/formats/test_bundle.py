@@ -218,8 +218,18 @@ def test_golden_samples_end_before_the_duration():
         replace(bundle, duration_us=5000)
 
 
-def test_bundle_of_something_else_than_a_model_is_refused():
-    with pytest.raises(BundleError, match=r"^`model` must be a Model, got NoneType$"):
-        Bundle(None)
-    with pytest.raises(BundleError, match=r"^`meta` must be a map from text to plain values, got "):
-        Bundle(rich_bundle().model, meta=None)
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"model": None}, r"`model` must be of type Model, got NoneType"),
+        ({"policy": "random"}, r"`policy` must be of type PolicySpec, got str"),
+        ({"vote_window": 5}, r"`vote_window` must be of type VoteWindow, got int"),
+        ({"certificate": 5}, r"`certificate` must be of type OrderCertificate, got int"),
+        ({"golden": [5]}, r"`golden\[0\]` must be of type GoldenSample, got int"),
+        ({"calibration": [5]}, r"`calibration\[0\]` must be of type Calibration, got int"),
+        ({"meta": None}, r"`meta` must be a map from text to plain values, got NoneType"),
+    ],
+)
+def test_part_of_another_type_is_refused_by_its_name(parts, message):
+    with pytest.raises(BundleError, match=f"^{message}$"):
+        replace(rich_bundle(), **parts)

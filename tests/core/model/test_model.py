@@ -47,7 +47,7 @@ def dense(**changes) -> dict:
 
 def sparse(indptr=(0, 1, 2, 2), indices=(0, 1), weight=(1.0, 2.0)) -> dict:
     """Return model fields for one sparse connection."""
-    c = Sparse("input", "a", np.array(indptr), np.asarray(indices, np.int64), np.array(weight))
+    c = Sparse("input", "a", indptr, indices, np.array(weight))
     return {"connections": (c,)}
 
 
@@ -142,6 +142,8 @@ def conv(target=(2, 3, 3), **changes) -> dict:
             sparse(indptr=(0, 1, 2)),
             r"^`connections\[0\]\.indptr` must be an integer array of shape",
         ),
+        (sparse(indptr=[[0, 1], [2]]), r"^`connections\[0\]\.indptr` must be an integer array"),
+        (sparse(indices=[[0], []]), r"^`connections\[0\]\.indices` must be an integer array, got"),
         (sparse(indptr=(0, 1, 2, 3)), r"^`connections\[0\]\.indptr` must ascend from 0 to 2$"),
         (sparse(indptr=(0, 2, 1, 2)), r"^`connections\[0\]\.indptr` must ascend from 0 to 2$"),
         (sparse(indptr=(1, 1, 2, 2)), r"^`connections\[0\]\.indptr` must ascend from 0 to 2$"),

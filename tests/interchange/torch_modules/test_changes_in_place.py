@@ -76,6 +76,15 @@ def into_another(current, frame):
     return out
 
 
+def plus_constants_in_freed_memory(current, frame):
+    for _ in range(20):
+        scratch = torch.zeros(len(current), 2).add_(current)
+        scratch.data = torch.zeros(1)
+    for constant in [torch.ones(len(current), 2) for _ in range(40)]:
+        current = current + constant
+    return current
+
+
 ONES = torch.eye(2, 4)
 
 
@@ -88,6 +97,7 @@ ONES = torch.eye(2, 4)
         (twice_the_input, WEIGHT + 3 * ONES, BIAS),
         (summed_up, 1.5 * WEIGHT, 1 + 1.5 * BIAS),
         (into_another, 2 * WEIGHT, 2 * BIAS),
+        (plus_constants_in_freed_memory, WEIGHT, BIAS + 40),
         (lambda x, _: torch.mul(input=x, other=2), 2 * WEIGHT, 2 * BIAS),
         (lambda x, _: torch.rsub(x, 2, alpha=2), -2 * WEIGHT, 2 - 2 * BIAS),
         (lambda x, _: x.to(torch.float64).to(x.dtype), WEIGHT, BIAS),
@@ -142,6 +152,21 @@ def clear_without_a_version(current, frame):
         return current
 
 
+def double_a_view_without_a_version(current, frame):
+    with torch.inference_mode():
+        current = current * 1.0
+        first = current[:, :1]
+        torch.add(first, first, out=first)
+        return current
+
+
+def clip_a_view_without_a_version(current, frame):
+    with torch.inference_mode():
+        current = current * 1.0
+        nn.functional.relu(current[:, 1:], inplace=True)
+        return current
+
+
 def fill_a_part(current, frame):
     part = torch.zeros(len(current), 2)
     part[:, :1] += current[:, :1]
@@ -165,6 +190,8 @@ def copy_into_a_view(current, frame):
         (replace_data, "layer `lif` gets `set`"),
         (fill_data, "layer `lif` gets `add`"),
         (clear_without_a_version, "layer `lif` gets `setitem`"),
+        (double_a_view_without_a_version, "layer `lif` gets `add`"),
+        (clip_a_view_without_a_version, "layer `lif` gets `relu`"),
         (fill_a_part, "layer `lif` gets `setitem`"),
         (copy_into_a_view, "layer `lif` gets `copy`"),
         (lambda x, _: x.to(torch.int32).float(), "layer `lif` gets `to`"),

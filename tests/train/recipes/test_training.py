@@ -1,7 +1,6 @@
 """Training by recipe: the meta of the bundle describes data, recipe and stop rule."""
 
 import asyncio
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,7 +28,7 @@ RECIPES_OF_USER = recipes_for_topology("timestep_us=1000; input 2; a d6; output 
 
 def short(recipe, **changes):
     """Return a recipe that trains for two epochs on the CPU."""
-    return replace(recipe, config=replace(recipe.config, epochs=2, device="cpu", **changes))
+    return recipe.with_training(epochs=2, device="cpu", **changes)
 
 
 def test_every_data_set_has_five_recipes():

@@ -171,7 +171,7 @@ def train(
             )  # fmt: skip
         except (ImportError, ValueError, FloatingPointError) as error:
             raise CliError(str(error)) from error
-    _write(bundle, path, used, written, config)
+    _write(bundle, path, used, written)
     if json:
         digest = bundle.digest.hex()
         meta = dict(bundle.meta)
@@ -293,6 +293,10 @@ def _recipe(run: "RunFile", start: "Bundle | None", training: Mapping[str, Any])
     rest = {key: value for key, value in training.items() if key != "input"}
     if "vote_window_us" in rest:
         rest.setdefault("loss", "windowed")
+    if "epochs" in rest and "layered_epochs" not in run.training:
+        # The share is the recipe's: that of the file's epochs has been rounded.
+        scaled = chosen.with_training(epochs=rest["epochs"])
+        rest.setdefault("layered_epochs", scaled.config.layered_epochs)
     return changed.with_training(**rest)
 
 
@@ -331,14 +335,12 @@ def _load(run: "RunFile") -> "Dataset":
     )
 
 
-def _write(
-    bundle: "Bundle", path: Path, used: "RunFile", written: Path, config: Path | None
-) -> None:
+def _write(bundle: "Bundle", path: Path, used: "RunFile", written: Path) -> None:
     """Write the bundle, and the configuration beside it unless that file was the input."""
     from neuroasync import __version__
-    from neuroasync.cli.commands.train.run_file import write_run_file
+    from neuroasync.cli.commands.train.run_file import is_kept, write_run_file
     from neuroasync.core.formats.bundle import write_bundle
 
     write_bundle(bundle, path)
-    if config is None or not (written.exists() and written.samefile(config)):
+    if not is_kept(used, written):
         write_run_file(used, written, __version__)

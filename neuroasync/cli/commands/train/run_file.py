@@ -30,7 +30,7 @@ from neuroasync.core.model.checks import did_you_mean, must_be, printable, shown
 from neuroasync.errors import NeuroasyncError
 from neuroasync.shipped import NETWORK_FILES
 
-__all__ = ["RunFile", "check_kept", "read_run_file", "write_run_file"]
+__all__ = ["RunFile", "check_kept", "is_kept", "read_run_file", "write_run_file"]
 
 _MAX_BYTES: Final = 2**20
 _PATHS: Final = ("train", "validation", "data", "from")
@@ -131,13 +131,16 @@ def _is_path(key: str, value: str) -> bool:
     return key in _PATHS and not (key == "from" and value in NETWORK_FILES)
 
 
-def check_kept(file: RunFile, run: RunFile, training: Mapping[str, Any], written: Path) -> None:
-    """Check that the run follows its file, if that is also the configuration to write.
+def is_kept(run: RunFile, written: Path) -> bool:
+    """Return whether the configuration to write is the file that was read, which stays as it is."""
+    return bool(run.path) and written.exists() and written.samefile(run.path)
 
-    The file is then kept as it is, so it must repeat the run.
+
+def check_kept(file: RunFile, run: RunFile, training: Mapping[str, Any], written: Path) -> None:
+    """Check that the file repeats the run, if no other configuration will be written.
 
     Args:
-        file: What was read.
+        file: The file as it was read, or an empty configuration.
         run: The same with the options of the command line.
         training: The fields of ``TrainConfig`` that the command line sets.
         written: Path of the configuration to write.
@@ -145,13 +148,23 @@ def check_kept(file: RunFile, run: RunFile, training: Mapping[str, Any], written
     Raises:
         CliError: Options change what the file says.
     """
-    if not file.path or not written.exists() or not written.samefile(file.path):
+    if not is_kept(file, written):
         return
-    if run != file or {**file.training, **training} != file.training:
+    is_changed = {**file.training, **training} != file.training
+    if is_changed or _normalized(run.options) != _normalized(file.options):
         raise CliError(
             f"{file.path!r} would not repeat this run, because options change it; choose another "
             "-o, so that the new configuration is written beside the new bundle"
         )
+
+
+def _normalized(options: Mapping[str, str | bool]) -> dict[str, str | bool]:
+    """Return options such that those of equal runs are equal."""
+    return {
+        key: os.path.abspath(value) if isinstance(value, str) and _is_path(key, value) else value
+        for key, value in options.items()
+        if value is not False
+    }
 
 
 def write_run_file(run: RunFile, path: Path, version: str) -> None:
