@@ -66,7 +66,7 @@ optional keys whose value is the default, as well as empty ``golden``, ``meta`` 
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -177,11 +177,8 @@ class Bundle:
         outputs = self.model.populations[self.model.index(self.model.output)].size
         with located():
             if self.classes is not None:
-                object.__setattr__(self, "classes", tuple(self.classes))
                 check_classes(self.classes, outputs)
-            object.__setattr__(self, "golden", tuple(self.golden))
             object.__setattr__(self, "meta", checked_meta(self.meta))
-            object.__setattr__(self, "calibration", tuple(self.calibration))
             check_calibrations(self.calibration)
             if self.duration_us is not None:
                 object.__setattr__(self, "duration_us", _checked_duration(self.duration_us))
@@ -192,6 +189,12 @@ class Bundle:
             object.__setattr__(self, "certificate", None)
 
     def _check_types(self) -> None:
+        for name in ("classes", "golden", "calibration"):
+            entries = getattr(self, name)
+            if entries is not None or name != "classes":
+                if isinstance(entries, str) or not isinstance(entries, Iterable):
+                    raise BundleError(must_be(name, "a tuple", type(entries).__name__))
+                object.__setattr__(self, name, tuple(entries))
         parts = [("model", self.model, Model), ("policy", self.policy, PolicySpec)]
         if self.vote_window is not None:
             parts.append(("vote_window", self.vote_window, VoteWindow))

@@ -225,6 +225,10 @@ def test_golden_samples_end_before_the_duration():
         ({"policy": "random"}, r"`policy` must be of type PolicySpec, got str"),
         ({"vote_window": 5}, r"`vote_window` must be of type VoteWindow, got int"),
         ({"certificate": 5}, r"`certificate` must be of type OrderCertificate, got int"),
+        ({"classes": 5}, r"`classes` must be a tuple, got int"),
+        ({"classes": "ab"}, r"`classes` must be a tuple, got str"),
+        ({"golden": 5}, r"`golden` must be a tuple, got int"),
+        ({"calibration": None}, r"`calibration` must be a tuple, got NoneType"),
         ({"golden": [5]}, r"`golden\[0\]` must be of type GoldenSample, got int"),
         ({"calibration": [5]}, r"`calibration\[0\]` must be of type Calibration, got int"),
         ({"meta": None}, r"`meta` must be a map from text to plain values, got NoneType"),
@@ -233,3 +237,17 @@ def test_golden_samples_end_before_the_duration():
 def test_part_of_another_type_is_refused_by_its_name(parts, message):
     with pytest.raises(BundleError, match=f"^{message}$"):
         replace(rich_bundle(), **parts)
+
+
+def test_parts_may_be_any_iterable_and_are_kept_as_tuples():
+    bundle = rich_bundle()
+    again = replace(
+        bundle,
+        classes=iter(bundle.classes),
+        golden=iter(bundle.golden),
+        calibration=iter(bundle.calibration),
+    )
+    assert bundle.golden
+    assert bundle.calibration
+    assert again == bundle
+    assert again.golden == bundle.golden
