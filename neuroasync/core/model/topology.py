@@ -87,7 +87,6 @@ class _Draft:
         shapes: shape of the input, then of each population, by name.
         populations: the populations in declared order.
         connections: the connections in declared order.
-        silent: names of the populations whose neurons never fire.
         weights: number of weights of all connections.
     """
 
@@ -96,7 +95,6 @@ class _Draft:
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     populations: list[Population] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
-    silent: set[str] = field(default_factory=set)
     weights: int = 0
 
 
@@ -215,8 +213,6 @@ def _read_population(item: Item, draft: _Draft) -> None:
         item.fail(str(error).replace("`neuron.", "`", 1))
     draft.shapes[name] = shape
     draft.populations.append(Population(name, shape, neuron))
-    if isinstance(neuron, LI):
-        draft.silent.add(name)
     _connect(item, draft, source, name, window, 0)
 
 
@@ -252,7 +248,7 @@ def _read_arrow(item: Item, draft: _Draft) -> None:
 def _connect(
     item: Item, draft: _Draft, source: str, target: str, window: Window | None, delay_us: int
 ) -> None:
-    if source in draft.silent:
+    if any(p.name == source and isinstance(p.neuron, LI) for p in draft.populations):
         item.fail(f"no connection may leave {source!r}, because its neurons (li) never fire")
     source_shape, target_shape = draft.shapes[source], draft.shapes[target]
     shape: tuple[int, ...] = (math.prod(target_shape), math.prod(source_shape))

@@ -237,15 +237,15 @@ def test_bias_is_set_for_all_populations_one_of_them_or_an_arrow():
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "message"),
     [
-        "timestep_us=1000 bias=1; input 4; output d3",
-        "timestep_us=1000; input 4; output d3 bias=yes",
-        "timestep_us=1000; input 4; output d3; input -> output bias=",
+        ("timestep_us=1000 bias=1; input 4; output d3", "`bias` must be true or false, got"),
+        ("timestep_us=1000; input 4; output d3 bias=yes", "`bias` must be true or false, got"),
+        ("timestep_us=1000; input 4; output d3; input -> output bias=", "`bias` has no value"),
     ],
 )
-def test_a_bias_that_is_neither_true_nor_false_is_refused(text):
-    with pytest.raises(ModelError, match=r"`bias` (must be true or false, got|has no value)"):
+def test_a_bias_that_is_neither_true_nor_false_is_refused(text, message):
+    with pytest.raises(ModelError, match=message):
         parse_topology(text)
 
 
