@@ -22,6 +22,10 @@ _CPUS: Final = 1
 _MAX_RETRIES: Final = 10
 """How often Ray repeats a task whose worker was lost."""
 
+_CANCEL_AGAIN_S: Final = 1.0
+"""Time after which tasks that have not ended are cancelled again, s. Ray loses a cancellation that
+reaches the worker just before it starts the task."""
+
 
 class ClusterError(NeuroasyncError, RuntimeError):
     """The cluster cannot be reached, or Ray could not run a task, even after retries."""
@@ -97,8 +101,14 @@ async def cancel(tasks: Sequence[Any], *, force: bool = False) -> None:
         tasks: the tasks.
         force: whether to end their worker processes, instead of interrupting them.
     """
-    if not tasks:
-        return
-    for task in tasks:
-        ray.cancel(task, force=force)
-    await asyncio.to_thread(ray.wait, list(tasks), num_returns=len(tasks), fetch_local=False)
+    running = list(tasks)
+    while running:
+        for task in running:
+            ray.cancel(task, force=force)
+        _, running = await asyncio.to_thread(
+            ray.wait,
+            running,
+            num_returns=len(running),
+            timeout=_CANCEL_AGAIN_S,
+            fetch_local=False,
+        )

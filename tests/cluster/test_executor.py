@@ -85,3 +85,24 @@ def test_closing_ends_the_tasks(cluster, tmp_path):
     executor.close()
     with pytest.raises(ray.exceptions.RayError):
         ray.get(reference)
+
+
+def test_a_lost_cancellation_is_repeated(cluster, tmp_path, monkeypatch):
+    cancel, lost = ray.cancel, []
+
+    def lose_the_first(reference, *, force):
+        """Do what Ray does if a worker is told to cancel a task that it has not started yet."""
+        if not lost:
+            lost.append(reference)
+        else:
+            cancel(reference, force=force)
+
+    monkeypatch.setattr(ray, "cancel", lose_the_first)
+    monkeypatch.setattr("neuroasync.cluster.tasks._CANCEL_AGAIN_S", 0.01)
+    executor = ClusterExecutor(cluster)
+    executor.submit("task", wait_for_file, tmp_path / "never")
+    ((_, reference),) = executor._running.values()
+    executor.close()
+    assert lost == [reference]
+    with pytest.raises(ray.exceptions.RayError):
+        ray.get(reference)
