@@ -100,6 +100,26 @@ class Commands(TyperGroup):
             args = [*command, "--help", *args[2:]]
         return super().parse_args(context, args)
 
+    def invoke(self, context: Any) -> Any:
+        """Run the command. An error about an argument of a function names the option instead.
+
+        Only the first word is replaced: errors in files begin with the name of the file, and may
+        be about an entry that has the name of an option.
+        """
+        try:
+            return super().invoke(context)
+        except (CliError, NeuroasyncError) as error:
+            command = self.commands.get(context.invoked_subcommand)
+            match = re.match(r"`([\w-]+?)(_us)?`", str(error))
+            if match is None or not isinstance(command, LazyCommand):
+                raise
+            # Durations have no unit in their option, but a text such as 50ms.
+            for name in (match[1] + (match[2] or ""), match[1]):
+                option = f"--{name.lstrip('-').replace('_', '-')}"
+                if option in command.given:
+                    raise CliError(f"{option}{str(error)[match.end() :]}") from error
+            raise
+
     def get_help_option(self, *args: Any) -> Any:
         """Return the option ``--help``."""
         option = super().get_help_option(*args)

@@ -23,11 +23,16 @@ PARSER_OPTIONS: Final[dict[str, Any]] = {
 
 
 class LazyCommand(TyperCommand):
-    """A command of the table. Its options are declared in a module that is imported on demand."""
+    """A command of the table. Its options are declared in a module that is imported on demand.
+
+    Attributes:
+        given: Long names of the options that the user has given, such as ``--policy``.
+    """
 
     def __init__(self, entry: CommandEntry) -> None:
         super().__init__(entry.name, help=entry.summary)
         self._entry = entry
+        self.given: frozenset[str] = frozenset()
 
     def load(self) -> Any:
         """Import the command's module and return the command with all its options."""
@@ -43,7 +48,15 @@ class LazyCommand(TyperCommand):
         The context that is returned refers to the loaded command, which is then invoked instead of
         this one.
         """
-        context = self.load().make_context(*args, **options)
+        command = self.load()
+        context = command.make_context(*args, **options)
+        self.given = frozenset(
+            flag
+            for parameter in command.params
+            # The class of the source has moved between versions of typer.
+            if getattr(context.get_parameter_source(parameter.name), "name", "") == "COMMANDLINE"
+            for flag in parameter.opts
+        )
         if context.resilient_parsing:  # The shell completes a word.
             return context
         show_compilation()

@@ -78,8 +78,10 @@ def error_line(result, files, before):
         ),
         (
             ("run", "net.nab", "events.npz", "--until", "soon"),
-            "`until` must be quiet, first-spike, votes(k)",
+            "--until must be quiet, first-spike, votes(k)",
         ),
+        (("compare", "net.nab", "events.npz", "--modes", "lifo"), "error: --modes has 'lifo'"),
+        (("stress", "net.nab", "events.npz", "--stresses", "a"), "error: --stresses has 'a'"),
         (("run", "net.nab", "events.npz", "--samples", "3"), "--samples must be A:B"),
         (("run", "net.nab", "events.npz", "--samples", "a:b"), "--samples must be A:B"),
         (("run", "net.nab", "events.npz", "--samples", "-1:2"), "--samples"),
@@ -125,7 +127,7 @@ def error_line(result, files, before):
         (("study", "--seeds", "0"), "--seeds"),
         (
             ("study", "braille", "--seeds", "6"),
-            "`seeds` must have at most 5 entries, one for each fold",
+            "--seeds must have at most 5 entries, one for each fold",
         ),
         (
             ("study", "--data", "no"),

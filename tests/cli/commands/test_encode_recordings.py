@@ -31,7 +31,7 @@ def test_encoded_recording_has_the_name_of_the_recording(cli, tmp_path):
         (["digts"], "'digts' is neither a data set nor a file; did you mean 'digits'? data sets:"),
         ([RECORDING], "--shape is required for a recording: the input shape of the network"),
         ([RECORDING, "--shape", "34x34"], "--shape must be 3 integers such as 2x34x34"),
-        ([RECORDING, "--shape", "3x34x34"], "`shape` must be an input shape (2, H, W)"),
+        ([RECORDING, "--shape", "3x34x34"], "--shape must be an input shape (2, H, W)"),
         ([RECORDING, "--shape", "2x34x34", "--data", "x"], "--data applies to a data set only"),
         ([RECORDING, "--shape", "2x9x9", "--coding", "rate"], "--coding applies to a data set"),
         ([RECORDING, "--shape", "2x9x9", "--window", "1 h"], "must be a whole number of µs"),

@@ -67,7 +67,7 @@ def test_intervals_that_do_not_fit_the_vote_window_are_refused(cli, over, comman
 
 def test_options_that_labels_over_time_do_not_support_are_refused(cli, over):
     for options, message in (
-        (("--engine", "coroutines"), "error: `engine` must be 'auto'"),
+        (("--engine", "coroutines"), "error: --engine must be 'auto'"),
         (("--record", "x.npz", "--decisions", "x.npz"), "error: --record and --decisions must be"),
     ):
         result = cli("run", "over.nab", "over.npz", *options)
@@ -166,8 +166,8 @@ def test_train_takes_a_vote_window(cli):
     bundle = na.read_bundle("mine.nab")
     assert (bundle.vote_window.duration_us, bundle.meta["train.lr"]) == (6000, 0.02)
     for text, message in (
-        ("5ms", "`vote_window_us` must be a multiple of the interval of the labels, 2000 µs"),
-        ("x", "`--vote-window` must be"),
+        ("5ms", "error: --vote-window must be a multiple of the interval of the labels, 2000 µs"),
+        ("x", "error: --vote-window must be"),
     ):
         result = cli("train", "--train", "train.npz", *options, text)
         assert result.exit_code == 2
@@ -199,3 +199,10 @@ def test_nir_files_keep_the_vote_window(cli, over):
     result = cli("import", "over.nir", "-o", "again.nab")
     assert result.exit_code == 0, result.stderr
     assert na.read_bundle("again.nab") == over[0]
+
+
+def test_error_about_an_option_that_was_not_given_names_the_argument(cli):
+    pytest.importorskip("torch")
+    result = cli("train", "digits", "--recipe", "layered", "--vote-window", "3us", "-o", "mine.nab")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: `train` must be samples with labels over time")

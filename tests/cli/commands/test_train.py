@@ -140,7 +140,7 @@ def test_encode_reads_a_data_folder_and_names_a_missing_file(cli, files):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("braille", "--coding", "rate"), "`coding` must be None for braille"),
+        (("braille", "--coding", "rate"), "--coding must be None for braille"),
         (("shd", "--data", "."), "shd needs Tonic: pip install 'neuroasync[data]'"),
         (("cifar",), "'cifar' is neither a data set nor a file; data sets: digits, mnist, "),
     ],
