@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from neuroasync import dump_bundle, read_bundle, write_bundle
+from neuroasync import dump_bundle, read_bundle, write_bundle, write_spikes
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.model.topology import parse_topology
 from tests.helpers.cli_files import some_trains
@@ -279,3 +279,42 @@ def test_configuration_may_begin_with_a_byte_order_mark(cli, files):
     path.write_text('recipe = "unlayerd"', "utf-8-sig")
     result = cli("train", "--config", path)
     assert "got 'unlayerd'; did you mean 'layered'?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--train", "events.npz", "-o", "events.npz"),
+        ("--train", "events.npz", "-o", "one.nab", "--checkpoint", "events.npz"),
+        ("--train", "events.npz", "--validation", "other.npz", "-o", "./other.npz"),
+        ("--train", "events.npz", "--from", "net.nab", "-o", "net.nab"),
+        ("--config", "run.toml", "-o", "events.npz"),
+        ("--train", "run.toml", "-o", "run.nab"),
+        ("--train", "c.all", "-o", "one.nab", "--checkpoint", "c", "--all-data"),
+    ],
+)
+def test_a_training_does_not_overwrite_what_it_reads(cli, files, trained, options):
+    for name in ("other.npz", "c.all"):
+        write_spikes(some_trains(), files.folder / name)
+    (files.folder / "run.toml").write_text('train = "events.npz"')
+    before = {path: path.read_bytes() for path in files.folder.iterdir()}
+    result = cli("train", *options, "--recipe", "unlayered-random")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "the output must not overwrite an input; choose another path" in result.stderr
+    assert {path: path.read_bytes() for path in files.folder.iterdir()} == before
+    assert not trained
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        (".", "it is not a regular file"),
+        ("", "it is not a regular file"),
+        ("/", "it is not a regular file"),
+        ("one.toml", "the name of the bundle must not end in .toml"),
+    ],
+)
+def test_a_bundle_needs_a_name_that_leaves_room_for_its_configuration(cli, files, output, reason):
+    result = cli("train", "digits", "--recipe", "layered", "-o", output)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert reason in result.stderr
