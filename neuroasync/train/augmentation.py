@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.events.values import taken_values
-from neuroasync.core.model.checks import as_number, check_int, must_be, shown
+from neuroasync.core.model.checks import as_number, check_fraction, check_int, must_be, shown
 
 __all__ = ["Augmentation", "Compose", "DropEvents", "JitterTimes", "Shift"]
 
@@ -93,10 +93,7 @@ class DropEvents:
 
     def __post_init__(self) -> None:
         """Check the probability."""
-        value = as_number(self.probability)
-        if value is None or not 0 <= value <= 1:
-            requirement = "a number from 0 to 1"
-            raise ValueError(must_be("probability", requirement, shown(self.probability)))
+        check_fraction("probability", self.probability)
 
     def __call__(self, trains: SpikeTrains, seeds: NDArray[np.uint64]) -> SpikeTrains:
         """Return the samples without the events that are dropped."""

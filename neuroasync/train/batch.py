@@ -16,7 +16,7 @@ from neuroasync.core.events.event_checks import int64_array
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.events.values import taken_values, value_array
 from neuroasync.core.immutable import immutable, immutable_memory
-from neuroasync.core.model.checks import check_int, must_be
+from neuroasync.core.model.checks import check_fraction, check_int, must_be
 from neuroasync.core.model.model import Model
 from neuroasync.errors import LimitError
 from neuroasync.train.kernels.batch_checks import is_consistent
@@ -128,8 +128,8 @@ def make_batch(
         dropout: Probability that an input event is dropped (training only).
 
     Raises:
-        ValueError: The samples have more inputs than the network, or a number or seed of a sample
-            is out of range.
+        ValueError: The samples have more inputs than the network, or a number or seed of a sample,
+            ``duration_us`` or ``dropout`` is out of range.
         LimitError: A sample has more than ``limits.MAX_PASSES`` passes.
     """
     size = model.input_size
@@ -154,6 +154,7 @@ def make_batch(
     given = np.empty(0, np.float32) if trains.value is None else trains.value
     value = np.empty(0 if trains.value is None else capacity, np.float32)
     length_us = optional_microseconds(duration_us, "duration_us")
+    dropout = check_fraction("dropout", dropout)
     before_us = limits.MAX_TIME_US + 1 if length_us is None else length_us
     is_sorted = gather(
         trains.t_us, trains.index, given, trains.offsets, chosen, sample_seeds, before_us, dropout,
