@@ -1,17 +1,21 @@
 """Options and configuration files of ``train``, and training a network further."""
 
+import sys
 import tomllib
+import warnings
 from dataclasses import replace
 
 import pytest
 
 from neuroasync import dump_bundle, read_bundle, write_bundle, write_spikes
+from neuroasync.cli.commands.train.messages import one_line_warnings
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.model.topology import parse_topology
 from tests.helpers.cli_files import some_trains
 
 pytest.importorskip("torch")
 
+from neuroasync.train import TrainingWarning
 from neuroasync.train.recipes import RECIPES
 
 TOPOLOGY = "timestep_us=1000; input 12; hidden d6; output d4"
@@ -243,6 +247,13 @@ def test_a_warning_of_a_training_is_one_line_on_stderr(cli, files):
         "warning: the output 'output' never fired in epoch 1, so every sample is undecided; try a "
         "higher `init_rate`, a lower threshold or a lower `penalty`\n"
     )
+
+
+def test_a_warning_of_a_process_without_stderr_does_not_reach_stdout(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stderr", None)
+    with one_line_warnings():
+        warnings.warn("nothing fires", TrainingWarning, stacklevel=1)
+    assert capsys.readouterr().out == ""
 
 
 def test_own_data_needs_no_topology_and_the_one_used_is_printed_and_explained(cli, files):
