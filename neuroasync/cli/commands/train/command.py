@@ -170,6 +170,11 @@ def train(
             )  # fmt: skip
         except (ImportError, ValueError, FloatingPointError) as error:
             raise CliError(str(error)) from error
+        except MemoryError as error:
+            raise CliError(
+                f"the memory is not enough for this training: {error}; use a longer timestep, "
+                "shorter samples or a smaller --batch-size"
+            ) from error
     write_outputs(bundle, path, used, written)
     if json:
         digest = bundle.digest.hex()
