@@ -329,3 +329,12 @@ def test_a_bundle_needs_a_name_that_leaves_room_for_its_configuration(cli, files
     result = cli("train", "digits", "--recipe", "layered", "-o", output)
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert reason in result.stderr
+
+
+def test_a_file_name_that_no_configuration_can_hold_is_refused_before_the_training(
+    cli, files, trained
+):
+    result = cli("train", "--train", "da\udcffta.npz", "--recipe", "layered", "-o", "one.nab")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: `train` must be text that UTF-8 can encode, because")
+    assert not trained

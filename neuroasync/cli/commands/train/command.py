@@ -134,7 +134,12 @@ def train(
     After an interruption with Ctrl-C, --resume continues from the checkpoint. The result is the
     same to the bit as without the interruption.
     """  # noqa: D301  # \b keeps the line breaks of the examples
-    from neuroasync.cli.commands.train.run_file import RunFile, check_kept, read_run_file
+    from neuroasync.cli.commands.train.run_file import (
+        RunFile,
+        check_kept,
+        check_utf8,
+        read_run_file,
+    )
 
     options = {
         "dataset": dataset, "train": train, "validation": validation, "data": data,
@@ -161,6 +166,7 @@ def train(
     given = {k: str(v) if isinstance(v, StrEnum) else v for k, v in training.items()}
     given = {k: v for k, v in given.items() if v is not None}
     check_kept(file, run, given, written)
+    check_utf8(run)
     require_package("torch", "train", "training")
     with progress("training", 1) as advance, one_line_warnings():
         try:
