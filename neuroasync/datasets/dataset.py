@@ -267,6 +267,13 @@ def _checked_fold(k: int, folds: int) -> int:
     return check_int("k", k, 0, check_int("folds", folds, 2, 2**53, ValueError) - 1, ValueError)
 
 
+def label_kind(trains: SpikeTrains) -> str:
+    """Return which labels samples have, such as ``"one per sample"`` or ``"one every 1000 µs"``."""
+    if (over := trains.labels_over_time) is not None:
+        return f"one every {over.every_us} µs"
+    return "none" if trains.labels is None else "one per sample"
+
+
 def join(parts: list[SpikeTrains]) -> SpikeTrains:
     """Concatenate samples. All parts have labels of the same kind and the same shape."""
     if len(parts) == 1:

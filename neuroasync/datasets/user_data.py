@@ -10,7 +10,7 @@ import numpy as np
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.spike_file import read_spikes
 from neuroasync.core.model.model import Model
-from neuroasync.datasets.dataset import Dataset, DatasetInfo, LazySamples, join
+from neuroasync.datasets.dataset import Dataset, DatasetInfo, LazySamples, join, label_kind
 from neuroasync.datasets.folds import Split, hold_out
 from neuroasync.errors import DatasetError
 
@@ -110,21 +110,15 @@ def user_dataset(
 
 def _check(name: str, given: Mapping[str, SpikeTrains], classes: int) -> None:
     """Raise DatasetError unless the parts have labels and fit each other."""
-    shape, every_us = given["train"].shape, _interval_us(given["train"])
+    shape, kind = given["train"].shape, label_kind(given["train"])
     for part, spikes in given.items():
         labels = spikes.labels
         if spikes.labels_over_time is not None:
             labels = spikes.labels_over_time.labels
         if labels is None or not len(spikes):
             raise DatasetError(f"{name}: {part} must have at least one sample, and labels")
-        if _interval_us(spikes) != every_us:
-            kinds = [
-                f"one every {us} µs" if us else "one per sample"
-                for us in (every_us, _interval_us(spikes))
-            ]
-            raise DatasetError(
-                f"{name}: {part} must have labels as train has, {kinds[0]}, got {kinds[1]}"
-            )
+        if (found := label_kind(spikes)) != kind:
+            raise DatasetError(f"{name}: {part} must have labels as train has, {kind}, got {found}")
         if spikes.shape != shape:
             raise DatasetError(
                 f"{name}: {part} must have the input shape of train, {shape}, got {spikes.shape}"
@@ -138,8 +132,3 @@ def _check(name: str, given: Mapping[str, SpikeTrains], classes: int) -> None:
             f"{name}: train must have at least 5 samples if there is no validation file, "
             f"got {len(given['train'])}"
         )
-
-
-def _interval_us(spikes: SpikeTrains) -> int:
-    """Return the interval of labels over time, µs; 0 without them."""
-    return 0 if spikes.labels_over_time is None else spikes.labels_over_time.every_us

@@ -21,7 +21,15 @@ from numpy.typing import NDArray
 
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.events.values import taken_values
-from neuroasync.core.model.checks import as_number, check_int, must_be, shown
+from neuroasync.core.model.checks import (
+    as_integer,
+    as_number,
+    check_fraction,
+    check_int,
+    must_be,
+    shown,
+)
+from neuroasync.train.batch import seed_array
 
 __all__ = ["Augmentation", "Compose", "DropEvents", "JitterTimes", "Shift"]
 
@@ -47,18 +55,22 @@ class Shift:
         axes: Axes of the input's shape. The default, the last two, are height and width.
 
     Raises:
-        ValueError: ``cells`` is out of range; or, at a call, the input has no such axis.
+        ValueError: ``cells`` is out of range, or ``axes`` is no tuple of integers; or, at a call,
+            the input has no such axis.
     """
 
     cells: int
     axes: tuple[int, ...] = (-2, -1)
 
     def __post_init__(self) -> None:
-        """Check the number of cells."""
+        """Check the number of cells and the axes."""
         check_int("cells", self.cells, 0, 2**31 - 1, ValueError)
+        if not isinstance(self.axes, tuple) or None in map(as_integer, self.axes):
+            raise ValueError(must_be("axes", "a tuple of integers", shown(self.axes)))
 
     def __call__(self, trains: SpikeTrains, seeds: NDArray[np.uint64]) -> SpikeTrains:
         """Return the samples with their events shifted."""
+        seeds = seed_array(seeds, len(trains))
         shape, dimensions = trains.shape, len(trains.shape)
         if not all(-dimensions <= axis < dimensions for axis in self.axes):
             raise ValueError(
@@ -93,13 +105,11 @@ class DropEvents:
 
     def __post_init__(self) -> None:
         """Check the probability."""
-        value = as_number(self.probability)
-        if value is None or not 0 <= value <= 1:
-            requirement = "a number from 0 to 1"
-            raise ValueError(must_be("probability", requirement, shown(self.probability)))
+        check_fraction("probability", self.probability)
 
     def __call__(self, trains: SpikeTrains, seeds: NDArray[np.uint64]) -> SpikeTrains:
         """Return the samples without the events that are dropped."""
+        seeds = seed_array(seeds, len(trains))
         sample, number = _places(trains)
         kept = _uniform(seeds[sample], _DROP, number) >= self.probability
         return _with_events(trains, sample[kept], trains.t_us[kept], trains.index[kept], kept)
@@ -129,6 +139,7 @@ class JitterTimes:
 
     def __call__(self, trains: SpikeTrains, seeds: NDArray[np.uint64]) -> SpikeTrains:
         """Return the samples with other times."""
+        seeds = seed_array(seeds, len(trains))
         if not trains.t_us.size:
             return trains
         sample, number = _places(trains)
@@ -157,6 +168,7 @@ class Compose:
 
     def __call__(self, trains: SpikeTrains, seeds: NDArray[np.uint64]) -> SpikeTrains:
         """Return the samples after all augmentations."""
+        seeds = seed_array(seeds, len(trains))
         for k, augment in enumerate(self.augmentations):
             trains = augment(trains, _hash(seeds, _NEXT, np.full(seeds.size, k)))
         return trains

@@ -12,7 +12,7 @@ from neuroasync.train.batch import Batch
 from neuroasync.train.event_record import EventRecord, EventRecordRunner
 from neuroasync.train.surrogate import Surrogate
 
-__all__ = ["ForwardResult", "run_event_record"]
+__all__ = ["ForwardResult", "check_weights", "run_event_record"]
 
 
 class ForwardResult(NamedTuple):
@@ -57,8 +57,11 @@ def run_event_record(
         logs: f32[..], logarithms of the runner's learned parameters; required if it has any.
 
     Raises:
+        ValueError: The weights have another type or device, or the runner refuses the batch, the
+            settings or ``dropout``.
         ForwardStepLimitError: A pass took more forward steps than the settings allow.
     """
+    check_weights(weights, "cpu")
     needs_gradient = weights.requires_grad or (logs is not None and logs.requires_grad)
     if torch.is_grad_enabled() and needs_gradient:
         votes, spikes, labels, potentials = _EventRecordFunction.apply(  # type: ignore[no-untyped-call]
@@ -69,6 +72,19 @@ def run_event_record(
         record = recorder.run(weights.detach().numpy(), batch, settings, dropout, False, values)
         votes, spikes, labels, potentials = _results(record)
     return ForwardResult(votes, spikes, labels, potentials if potentials.shape[2] else None)
+
+
+def check_weights(weights: Tensor, device: str) -> None:
+    """Raise ValueError unless the weights are f32 on the kind of device that runs the kernels.
+
+    The kernels would take the bytes of another type for float32.
+    """
+    if weights.dtype != torch.float32 or weights.device.type != device:
+        found = f"{weights.dtype} on {weights.device.type}"
+        raise ValueError(
+            f"the parameters of the network must be torch.float32 on {device}, got {found}; do not "
+            "convert or move a `SpikingNetwork`, but make it on the device that it shall run on"
+        )
 
 
 def _results(record: EventRecord) -> tuple[Tensor, ...]:

@@ -16,13 +16,13 @@ from neuroasync.core.events.event_checks import int64_array
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.events.values import taken_values, value_array
 from neuroasync.core.immutable import immutable, immutable_memory
-from neuroasync.core.model.checks import check_int, must_be
+from neuroasync.core.model.checks import check_fraction, check_int, must_be
 from neuroasync.core.model.model import Model
 from neuroasync.errors import LimitError
 from neuroasync.train.kernels.batch_checks import is_consistent
 from neuroasync.train.kernels.random_draws import gather
 
-__all__ = ["Batch", "decay_table", "make_batch", "pass_intervals", "sorted_by_time"]
+__all__ = ["Batch", "decay_table", "make_batch", "pass_intervals", "seed_array", "sorted_by_time"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,8 +128,8 @@ def make_batch(
         dropout: Probability that an input event is dropped (training only).
 
     Raises:
-        ValueError: The samples have more inputs than the network, or a number or seed of a sample
-            is out of range.
+        ValueError: The samples have more inputs than the network, or a number or seed of a sample,
+            ``duration_us`` or ``dropout`` is out of range.
         LimitError: A sample has more than ``limits.MAX_PASSES`` passes.
     """
     size = model.input_size
@@ -139,10 +139,7 @@ def make_batch(
             f"got shape {trains.shape}"
         )
     chosen = int64_array("samples", samples, ValueError)
-    sample_seeds = _seed_array(seeds)
-    if sample_seeds.size != chosen.size:
-        requirement = f"one seed for each of the {chosen.size} samples"
-        raise ValueError(must_be("seeds", requirement, f"{sample_seeds.size} seeds"))
+    sample_seeds = seed_array(seeds, chosen.size)
     if chosen.size and not 0 <= chosen.min() <= chosen.max() < len(trains):
         at = int(np.argmax((chosen < 0) | (chosen >= len(trains))))
         check_int(f"samples[{at}]", int(chosen[at]), 0, len(trains) - 1, ValueError)
@@ -154,6 +151,7 @@ def make_batch(
     given = np.empty(0, np.float32) if trains.value is None else trains.value
     value = np.empty(0 if trains.value is None else capacity, np.float32)
     length_us = optional_microseconds(duration_us, "duration_us")
+    dropout = check_fraction("dropout", dropout)
     before_us = limits.MAX_TIME_US + 1 if length_us is None else length_us
     is_sorted = gather(
         trains.t_us, trains.index, given, trains.offsets, chosen, sample_seeds, before_us, dropout,
@@ -184,15 +182,20 @@ def make_batch(
     return Batch(t_us, index, offsets, end_us, passes, sample_seeds, size, timestep, values)
 
 
-def _seed_array(seeds: Sequence[int] | NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return seeds as u64[B].
+def seed_array(seeds: Sequence[int] | NDArray[np.uint64], samples: int) -> NDArray[np.uint64]:
+    """Return the seeds of some samples as u64[samples].
 
     Raises:
-        ValueError: One is out of range.
+        ValueError: One is out of range, or there is another number of them.
     """
     if isinstance(seeds, np.ndarray) and seeds.dtype == np.uint64 and seeds.ndim == 1:
-        return immutable(seeds, np.uint64)
-    return np.array([check_seed(seed) for seed in seeds], np.uint64)
+        array = immutable(seeds, np.uint64)
+    else:
+        array = np.array([check_seed(seed) for seed in seeds], np.uint64)
+    if array.size != samples:
+        requirement = f"one seed for each of the {samples} samples"
+        raise ValueError(must_be("seeds", requirement, f"{array.size} seeds"))
+    return array
 
 
 def sorted_by_time(trains: SpikeTrains) -> SpikeTrains:

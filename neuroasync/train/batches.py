@@ -9,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neuroasync.core.durations import Duration
+from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.engine.run_settings import check_seed
+from neuroasync.core.events.event_checks import int64_array
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.kernels.order_keys import sample_seed
-from neuroasync.core.model.checks import check_int
+from neuroasync.core.model.checks import check_fraction, check_int, must_be
 from neuroasync.core.model.model import Model
 from neuroasync.train.augmentation import Augmentation
 from neuroasync.train.batch import Batch, make_batch, sorted_by_time
@@ -44,7 +45,8 @@ class Batches:
             where there is none.
 
     Raises:
-        ValueError: The samples have no labels, or an argument is out of range.
+        ValueError: The samples have no labels, or an argument is out of range. :meth:`epoch` and
+            :meth:`batch` raise it if the augmentation returns another number of samples.
     """
 
     def __init__(
@@ -62,7 +64,8 @@ class Batches:
         self._model, self._trains = model, sorted_by_time(trains)
         self._size = check_int("batch_size", batch_size, 1, 2**53 - 1, ValueError)
         self._seed = check_seed(seed)
-        self._duration_us, self._dropout = duration_us, dropout
+        self._duration_us = optional_microseconds(duration_us, "duration_us")
+        self._dropout = check_fraction("dropout", dropout)
         self._augmentation = augmentation
 
     def __len__(self) -> int:
@@ -80,6 +83,7 @@ class Batches:
 
     def chosen(self, epoch: int) -> list[NDArray[np.int64]]:
         """Return the numbers of the samples of each batch of an epoch, i64[B]."""
+        epoch = _checked_epoch(epoch)
         keys = shuffle_keys(np.uint64(self._seed), epoch, len(self._trains))
         order = np.argsort(keys, kind="stable")
         return [order[at : at + self._size] for at in range(0, len(order), self._size)]
@@ -92,19 +96,28 @@ class Batches:
             samples: Their numbers, in the order of the batch.
         """
         # A sample has another seed in each epoch, and so another order and other dropout.
-        seeds = sample_seeds(np.uint64(sample_seed(self._seed, epoch)), samples)
+        seed = sample_seed(self._seed, _checked_epoch(epoch))
+        seeds = sample_seeds(np.uint64(seed), int64_array("samples", samples, ValueError))
         if self._augmentation is None:
             return make_batch(
                 self._model, self._trains, samples, seeds, self._duration_us, self._dropout
             )
         taken, everyone = self._trains.take(samples), range(len(samples))
         changed = self._augmentation(taken, seeds.copy())
+        if len(changed) != len(taken):
+            requirement = f"a function that returns as many samples as it gets, {len(taken)}"
+            raise ValueError(must_be("augmentation", requirement, f"{len(changed)} samples"))
         batch = make_batch(self._model, changed, everyone, seeds, self._duration_us, self._dropout)
         if not self._model.timestep_us:
             return batch
         # A sample must not end earlier because its last event was dropped or moved.
         whole = make_batch(self._model, taken, everyone, seeds, self._duration_us)
         return replace(batch, end_us=whole.end_us, passes=whole.passes)
+
+
+def _checked_epoch(epoch: object) -> int:
+    """Return the number of an epoch as an int; raise ValueError if it is none."""
+    return check_int("epoch", epoch, 0, 2**53 - 1, ValueError)
 
 
 def _labels(trains: SpikeTrains) -> NDArray[np.int64]:

@@ -185,6 +185,11 @@ def load_checkpoint(
 
 def _content(name: str) -> bytes:
     """Return the bytes of a checkpoint."""
+    if not os.path.exists(name):
+        raise CheckpointError(
+            f"{name!r}: there is no such file to resume from, and the first one is written after "
+            "the first epoch; start the training without `resume`"
+        )
     with open_bounded(name, _MAX_BYTES + 2**24, CheckpointError) as (file, _):
         data = file.read()
     if (message := wrong_kind(name, FileKind.CHECKPOINT)) is not None:

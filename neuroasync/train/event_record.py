@@ -15,6 +15,7 @@ from typing import Final, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync import limits
 from neuroasync.core.cpu import cores
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.packed_network import PackedArrays, PackedNetwork
@@ -24,7 +25,7 @@ from neuroasync.core.engine.run_settings import RunSettings, forward_step_limit_
 from neuroasync.core.immutable import immutable
 from neuroasync.core.kernels.layout import Control, Dynamics, Interrupt
 from neuroasync.core.large_arrays import aligned
-from neuroasync.core.model.checks import must_be, shown
+from neuroasync.core.model.checks import check_fraction, check_int, must_be, shown
 from neuroasync.core.model.model import Model
 from neuroasync.core.model.neurons import Neuron
 from neuroasync.train.batch import Batch
@@ -61,12 +62,13 @@ def check_trainable(model: Model) -> None:
         raise ValueError("`timestep_us` must be at least 1 to train a network with delays, got 0")
 
 
-def check_settings(settings: RunSettings) -> None:
-    """Raise ValueError if the trainer does not support the ordering policy or the stop rule."""
+def check_settings(settings: RunSettings, dropout: float) -> None:
+    """Raise ValueError if the trainer does not support the policy, the stop rule or the dropout."""
     if custom_policy(settings.policy) is not None:
         raise ValueError(must_be("policy", "built in", policy_name(settings.policy)))
     if callable(settings.until) or settings.until.name != "quiet":
         raise ValueError(must_be("until", "'quiet'", shown(str(settings.until))))
+    check_fraction("dropout", dropout)
 
 
 class EventRecord:
@@ -114,14 +116,15 @@ class EventRecordRunner:
 
     Args:
         model: The network. Its weights are not used.
-        threads: Maximum number of threads. None takes the number of available cores.
+        threads: Maximum number of threads, at least 1. None takes the number of available cores.
         learned: Parameters of neurons that are learned, if any; ``model`` must be the one of
             ``learned``.
         exchange: Connection to other workers, each of which runs a share of every batch. None runs
             all samples here.
 
     Raises:
-        ValueError: The network cannot be trained, or there are too many workers.
+        ValueError: The network cannot be trained, ``threads`` is out of range, or there are too
+            many workers.
     """
 
     def __init__(
@@ -139,6 +142,8 @@ class EventRecordRunner:
         self.model = model
         self.learned = learned
         self.packed = PackedNetwork(model, contiguous=True)
+        if threads is not None:
+            threads = check_int("threads", threads, 1, limits.MAX_TIME_US, ValueError)
         self.threads = min(CHUNKS, threads or cores())
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
         self._idle: dict[tuple[RunSettings, float], tuple[ExecutionPlan, list[Chunk]]] = {}
@@ -185,14 +190,14 @@ class EventRecordRunner:
             logs: f32[..], logarithms of the learned parameters; required if there are any.
 
         Raises:
-            ValueError: The batch was made for another network, the policy is custom, or the stop
-                rule is not ``quiet``.
+            ValueError: The batch was made for another network, the policy is custom, the stop
+                rule is not ``quiet``, or ``dropout`` is not from 0 to 1.
             ForwardStepLimitError: A pass took more forward steps than the settings allow.
             LimitError: The samples of a chunk have 2^31 deliveries or more.
             ExchangeError: The connection to another worker was lost.
         """
         batch.check_fits(self.model)
-        check_settings(settings)
+        check_settings(settings, dropout)
         arrays, neurons = self.packed.arrays, [p.neuron for p in self.model.populations]
         if self.learned is not None and logs is not None:
             neurons = self.learned.neurons(logs)

@@ -9,7 +9,7 @@ import torch
 
 from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.engine.policies import policy_name
-from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.engine.run_settings import RunSettings, check_seed
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import (
     Bundle,
@@ -19,6 +19,7 @@ from neuroasync.core.formats.bundle import (
     VoteWindow,
 )
 from neuroasync.core.kernels.order_keys import sample_seed
+from neuroasync.core.model.checks import check_int
 from neuroasync.core.model.model import Model
 from neuroasync.core.model.topology import parse_topology, same_topology
 from neuroasync.core.recording.recording import rows_digest
@@ -67,8 +68,8 @@ def export_bundle(
         BundleError: The classes, samples or meta do not fit the network or the format, or the
             policy is a custom one.
         ModelError: ``topology`` cannot be parsed.
-        ValueError: ``topology`` describes another network, or ``settings`` is missing or given
-            for a ``Fit``.
+        ValueError: ``topology`` describes another network, ``seed``, ``duration_us`` or ``golden``
+            is out of range, or ``settings`` is missing or given for a ``Fit``.
     """
     if isinstance(trained, Fit) != (settings is None):
         raise ValueError(
@@ -76,6 +77,7 @@ def export_bundle(
             "knows its own"
         )
     description: dict[str, Scalar] = {}
+    seed, golden = check_seed(seed), check_int("golden", golden, 0, 2**53 - 1, ValueError)
     length_us = optional_microseconds(duration_us, "duration_us")
     if isinstance(trained, Fit):
         model, spec, seed = trained.model, trained.config.policy_spec, trained.config.seed
@@ -98,7 +100,7 @@ def export_bundle(
     if isinstance(trained, Fit):
         description |= _results(trained)
     # Golden samples end with their last events, whatever their labels over time say.
-    samples = replace(samples[: max(golden, 0)].before(length_us), labels_over_time=None)
+    samples = replace(samples[:golden].before(length_us), labels_over_time=None)
     window = trained.config.vote_window if isinstance(trained, Fit) else vote_window
     return Bundle(
         model,

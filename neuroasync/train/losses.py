@@ -88,7 +88,7 @@ def vote_loss(
     Args:
         votes: f32[B, T, classes], output spikes in each pass.
         labels: i64[B], the correct classes.
-        passes: i64[B], number of passes of each sample. Later passes do not count.
+        passes: i64[B], number of passes of each sample, at most T. Later passes do not count.
         kind: ``"accumulated"`` averages over the passes, using all votes up to each pass;
             ``"timestep"`` averages over the passes, using the votes of each pass alone;
             ``"final"`` uses all votes at the end of the sample.
@@ -98,7 +98,7 @@ def vote_loss(
         f32[], the loss.
 
     Raises:
-        ValueError: The kind is unknown, a shape does not fit, or a label is no class.
+        ValueError: The kind is unknown, a shape does not fit, or labels or passes are out of range.
     """
     labels, passes = _targets(votes, labels, passes, kind, _OF_VOTES)
     if kind == "final":
@@ -119,7 +119,7 @@ def potential_loss(
         potentials: f32[B, T, classes], potentials of an output of leaky integrators at the end of
             each pass.
         labels: i64[B], the correct classes.
-        passes: i64[B], number of passes of each sample. Later passes do not count.
+        passes: i64[B], number of passes of each sample, at most T. Later passes do not count.
         kind: ``"accumulated"`` averages over the passes; ``"final"`` uses the potentials at the end
             of the sample; ``"maximum"`` uses the highest potential of each class.
         scale: Factor of the potentials before the softmax.
@@ -128,7 +128,7 @@ def potential_loss(
         f32[], the loss.
 
     Raises:
-        ValueError: The kind is unknown, a shape does not fit, or a label is no class.
+        ValueError: The kind is unknown, a shape does not fit, or labels or passes are out of range.
     """
     labels, passes = _targets(potentials, labels, passes, kind, _OF_POTENTIALS)
     if kind == "accumulated":
@@ -203,7 +203,13 @@ def window_votes(votes: Tensor, passes: int, intervals: int) -> Tensor:
 
     Returns:
         f32[B, T // passes, classes].
+
+    Raises:
+        ValueError: ``votes`` has another shape, or ``passes`` or ``intervals`` is less than 1.
     """
+    _check_outputs("votes", votes)
+    for name, value in (("passes", passes), ("intervals", intervals)):
+        check_int(name, value, 1, 2**53, ValueError)
     count = votes.shape[1] // passes
     whole = votes[:, : count * passes].reshape(len(votes), count, passes, votes.shape[2])
     length = min(intervals, max(count, 1))
@@ -237,13 +243,14 @@ def windowed_vote_loss(
         f32[], the loss.
 
     Raises:
-        ValueError: ``passes`` or ``intervals`` is less than 1.
+        ValueError: A shape does not fit, a label is neither a class nor -1, or ``passes`` or
+            ``intervals`` is less than 1.
     """
-    for name, value in (("passes", passes), ("intervals", intervals)):
-        check_int(name, value, 1, 2**53, ValueError)
     windows = window_votes(votes, passes, intervals)
     samples, count, classes = windows.shape
-    labels = _beside(votes, labels)[:, :count]
+    labels = _integers("labels", labels, samples, over_time=True)
+    _check_range("labels", labels, -1, classes - 1)
+    labels = labels.to(votes.device)[:, :count]
     windows = windows[:, : labels.shape[1]]
     each = cross_entropy(
         scale * windows.reshape(-1, classes), labels.reshape(-1), reduction="none", ignore_index=-1
@@ -270,8 +277,14 @@ def spike_penalty(
 
     Returns:
         f32[], the penalty.
+
+    Raises:
+        ValueError: A shape does not fit, or there is no such population.
     """
-    passes = _beside(spikes, passes)
+    _check_outputs("spikes", spikes, "populations")
+    passes = _integers("passes", passes, len(spikes)).to(spikes.device)
+    for p in hidden:
+        check_int("hidden", p, 0, spikes.shape[2] - 1, ValueError)
     rate = spikes[:, :, list(hidden)].sum(1) / passes.clamp(min=1)[:, None]
     rate = rate * rate.new_tensor(
         [_PENALTY_SIZE / max(size, _PENALTY_SIZE) for size in hidden.values()]
@@ -289,36 +302,49 @@ def _targets(
     """Return labels and passes beside ``outputs``, for a loss with one label for each sample.
 
     Raises:
-        ValueError: The kind is unknown, a shape does not fit, or a label is no class.
+        ValueError: The kind is unknown, a shape does not fit, or labels or passes are out of range.
     """
     allowed = [known for known in kinds if known != "windowed"]
     if kind not in allowed:
         raise ValueError(f"`loss` must be one of {allowed}, got {kind!r:.80}")
-    if outputs.ndim != 3:
-        name = "votes" if kinds is _OF_VOTES else "potentials"
-        shape = tuple(outputs.shape)
-        raise ValueError(must_be(name, "of the shape [samples, passes, classes]", f"{shape}"))
-    samples, _, classes = outputs.shape
-    numbers = []
+    _check_outputs("votes" if kinds is _OF_VOTES else "potentials", outputs)
+    samples, longest, classes = outputs.shape
     # They are checked where they are: on a GPU, each check would wait for it.
-    for name, values in (("labels", _tensor(labels)), ("passes", _tensor(passes))):
-        if values.shape != (samples,) or values.is_floating_point():
-            given = f"{values.dtype} of the shape {tuple(values.shape)}"
-            raise ValueError(must_be(name, f"an integer for each of the {samples} samples", given))
-        numbers.append(values.to(torch.int64))
-    if samples and not 0 <= int(numbers[0].min()) <= int(numbers[0].max()) < classes:
-        at = int(((numbers[0] < 0) | (numbers[0] >= classes)).nonzero()[0])
-        check_int(f"labels[{at}]", int(numbers[0][at]), 0, classes - 1, ValueError)
-    labels, passes = (each.to(outputs.device) for each in numbers)
-    return labels, passes
+    labels = _integers("labels", labels, samples)
+    passes = _integers("passes", passes, samples)
+    _check_range("labels", labels, 0, classes - 1)
+    _check_range("passes", passes, 0, longest)
+    return labels.to(outputs.device), passes.to(outputs.device)
 
 
-def _tensor(values: Tensor | NDArray[Any]) -> Tensor:
-    """Return values as a tensor."""
+def _check_outputs(name: str, outputs: Tensor, last: str = "classes") -> None:
+    """Raise ValueError unless outputs have an axis of samples, one of passes, and another one."""
+    if outputs.ndim != 3:
+        requirement = f"of the shape [samples, passes, {last}]"
+        raise ValueError(must_be(name, requirement, f"{tuple(outputs.shape)}"))
+
+
+def _integers(
+    name: str, values: Tensor | NDArray[Any], samples: int, *, over_time: bool = False
+) -> Tensor:
+    """Return integers as a tensor i64[samples], or i64[samples, intervals], where they are.
+
+    Raises:
+        ValueError: They are no integers, or have another shape.
+    """
     # Torch warns if it shares the memory of a read-only array.
-    return values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
+    tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
+    if tensor.ndim != 1 + over_time or len(tensor) != samples or tensor.is_floating_point():
+        each = "each interval of each" if over_time else "each"
+        requirement = f"an integer for {each} of the {samples} samples"
+        given = f"{tensor.dtype} of the shape {tuple(tensor.shape)}"
+        raise ValueError(must_be(name, requirement, given))
+    return tensor.to(torch.int64)
 
 
-def _beside(tensor: Tensor, values: Tensor | NDArray[Any]) -> Tensor:
-    """Return values as a tensor on the device of ``tensor``."""
-    return _tensor(values).to(tensor.device)
+def _check_range(name: str, values: Tensor, low: int, high: int) -> None:
+    """Raise ValueError unless all integers are in their range."""
+    if values.numel() and not low <= int(values.min()) <= int(values.max()) <= high:
+        at = ((values < low) | (values > high)).nonzero()[0].tolist()
+        place = f"{name}[{', '.join(map(str, at))}]"
+        check_int(place, int(values[tuple(at)]), low, high, ValueError)

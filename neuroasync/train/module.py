@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neuroasync.core.durations import Duration
-from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.engine.run_settings import RunSettings, check_seed
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.model.checks import must_be
 from neuroasync.core.model.connections import Conv1d, Conv2d, Dense, Pool, Sparse
@@ -25,7 +25,7 @@ from neuroasync.train.autograd_function import ForwardResult, run_event_record
 from neuroasync.train.batch import Batch, make_batch
 from neuroasync.train.cuda.autograd_function import run_cuda_record
 from neuroasync.train.cuda.selection import Device, cuda_runner
-from neuroasync.train.event_record import EventRecordRunner, check_trainable
+from neuroasync.train.event_record import EventRecordRunner
 from neuroasync.train.neurons.learned import (
     LearnedParameters,
     LearnPer,
@@ -92,7 +92,6 @@ class SpikingNetwork(nn.Module):
                     must_be("device", "'cpu' or 'auto' with `exchange`", f"{device!r}")
                 )
             device = "cpu"
-        check_trainable(model)
         self.model = model
         self._learned: LearnedParameters | None = None
         check_learn_per(learn_per, learn)
@@ -132,6 +131,7 @@ class SpikingNetwork(nn.Module):
             dropout: Probability that a spike leaves its neuron non-refractory (training only).
 
         Raises:
+            ValueError: The batch, a setting or the type of the parameters does not fit.
             ForwardStepLimitError: A pass took more forward steps than the settings allow.
         """
         if self._runner:
@@ -258,7 +258,7 @@ class SpikingNetwork(nn.Module):
             Glorot and Bengio, Understanding the difficulty of training deep feedforward neural
             networks, AISTATS 2010, equation 16.
         """
-        generator = torch.Generator("cpu").manual_seed(seed & (2**63 - 1))
+        generator = torch.Generator("cpu").manual_seed(check_seed(seed) & (2**63 - 1))
         parts = zip(self.model.connections, self.parts(), strict=True)
         for c, (weight, bias) in parts:
             if isinstance(c, Pool):

@@ -34,7 +34,7 @@ def penalty_factor(step: int, steps: int, off_until: float = 0.1, full_from: flo
         off_until: Fraction of the training at which the ramp starts, from 0 to 1.
         full_from: Fraction of the training at which the ramp ends.
     """
-    done = step / steps
+    done = step / max(1, steps)
     if done < off_until:
         return 0.0
     if done >= full_from:

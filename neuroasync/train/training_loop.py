@@ -9,8 +9,9 @@ from typing import Final, TypeVar
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.atomic_write import check_replaceable
 from neuroasync.core.formats.file_lock import lock_file
+from neuroasync.core.model.checks import must_be
 from neuroasync.core.model.model import Model
-from neuroasync.datasets.dataset import join
+from neuroasync.datasets.dataset import join, label_kind
 from neuroasync.progress_bar import ProgressBar
 from neuroasync.train.batch import sorted_by_time
 from neuroasync.train.checkpoint import (
@@ -20,7 +21,7 @@ from neuroasync.train.checkpoint import (
     save_checkpoint,
 )
 from neuroasync.train.config import TrainConfig
-from neuroasync.train.loop.data_checks import check_samples
+from neuroasync.train.loop.data_checks import check_samples, check_shift
 from neuroasync.train.loop.epoch_selection import is_finished
 from neuroasync.train.loop.health import HealthChecks
 from neuroasync.train.loop.results import BatchResult, EpochResult, Fit
@@ -85,8 +86,9 @@ def fit(
 
     Raises:
         ValueError: Labels are missing or do not fit the network, all samples are silent, one is
-            very much longer than the others, the network cannot be trained, ``loss`` or ``learn``
-            does not fit it, or the workers have different arguments or round differently.
+            very much longer than the others, they have more inputs than the network or too few
+            axes for ``shift``, the network cannot be trained, ``loss`` or ``learn`` does not fit
+            it, or the workers have different arguments or round differently.
         LimitError: A sample has more than ``limits.MAX_PASSES`` passes.
         CheckpointError: The checkpoint cannot be read or written, is in use, or belongs to another
             training.
@@ -105,6 +107,7 @@ def fit(
     for name, trains in (("train", train), ("validation", validation)):
         if trains is not None:
             check_samples(name, trains, model, config)
+    check_shift(config.shift, train)
     with ExitStack() as stack:
         if checkpoint is not None:
             check_replaceable(checkpoint, CheckpointError)
@@ -172,12 +175,15 @@ def refit(
 
     Raises:
         ValueError, LimitError, CheckpointError, ForwardStepLimitError, FloatingPointError,
-            ExchangeError: As in :func:`fit`; or the shapes of the samples differ.
+            ExchangeError: As in :func:`fit`; or the shapes or the kinds of labels differ.
     """
     if train.shape != validation.shape:
         raise ValueError(
             f"`validation` must have the shape of `train`, {train.shape}, got {validation.shape}"
         )
+    kinds = label_kind(train), label_kind(validation)
+    if kinds[0] != kinds[1]:
+        raise ValueError(must_be("validation", f"labelled like `train`, {kinds[0]}", kinds[1]))
     epochs = fitted.config.stop_after if fitted.best_epoch is None else fitted.best_epoch + 1
     config = replace(fitted.config, keep="last", patience=None, stop_after=epochs)
     return fit(

@@ -13,6 +13,7 @@ import torch
 
 from neuroasync.core.engine.policies import LayerSync
 from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.model.checks import as_number, must_be, shown
 from neuroasync.core.model.neurons import LIF
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.train.batch import Batch
@@ -45,10 +46,16 @@ def scale_to_firing_rate(network: SpikingNetwork, batch: Batch, rate: float, see
         rate: Spikes per neuron and pass, above 0.
         seed: Seed of the random generator.
 
+    Raises:
+        ValueError: ``rate`` or ``seed`` is out of range.
+
     Source:
         Mishkin and Matas, All you need is a good init, ICLR 2016, arXiv 1511.06422, scale weights
         layer by layer on a batch. Here, the target is a firing rate instead of a variance.
     """
+    number = as_number(rate)
+    if number is None or not 0 < number < math.inf:
+        raise ValueError(must_be("rate", "a finite number above 0", shown(rate)))
     network.reset_parameters(seed)
     model = network.model
     ranked = sorted((rank, p) for p, rank in enumerate(model.ranks))

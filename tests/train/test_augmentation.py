@@ -115,6 +115,8 @@ def test_training_with_augmentation_is_reproducible_and_differs_in_each_epoch():
     ("make", "message"),
     [
         (lambda: Shift(-1), "`cells` must be an integer of at least 0, got -1"),
+        (lambda: Shift(1, axes=0), "`axes` must be a tuple of integers, got 0"),
+        (lambda: Shift(1, axes=(0.5,)), r"`axes` must be a tuple of integers, got \(0.5,\)"),
         (lambda: DropEvents(1.5), "`probability` must be a number from 0 to 1, got 1.5"),
         (lambda: JitterTimes(np.nan), "`sd_us` must be a finite number of at least 0, got nan"),
         (lambda: TrainConfig(shift=-1), "`shift` must be an integer of at least 0, got -1"),
@@ -124,3 +126,14 @@ def test_training_with_augmentation_is_reproducible_and_differs_in_each_epoch():
 def test_invalid_arguments_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("augment", [Shift(1), DropEvents(0.5), JitterTimes(100.0), Compose()])
+def test_seeds_may_be_any_integers_and_each_sample_needs_one(augment):
+    expected, listed = augment(frames(), SEEDS), augment(frames(), SEEDS.tolist())
+    assert listed.t_us.tolist() == expected.t_us.tolist()
+    assert augment(frames(), np.arange(40)).index.tolist() == expected.index.tolist()
+    with pytest.raises(ValueError, match="`seeds` must be one seed for each of the 40 samples"):
+        augment(frames(), SEEDS[:3])
+    with pytest.raises(ValueError, match="`seed` must be an integer from 0"):
+        augment(frames(), [-1] * 40)

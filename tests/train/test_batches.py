@@ -86,3 +86,38 @@ def test_samples_without_labels_and_invalid_sizes_are_refused():
         Batches(TINY, SpikeTrains.from_trains(SAMPLES, (6,)))
     with pytest.raises(ValueError, match="`batch_size` must be an integer of at least 1, got 0"):
         Batches(TINY, SAMPLES, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dropout": -0.1}, "`dropout` must be a number from 0 to 1, got -0.1"),
+        ({"dropout": float("nan")}, "`dropout` must be a number from 0 to 1, got nan"),
+        ({"dropout": "a"}, "`dropout` must be a number from 0 to 1, got 'a'"),
+        ({"duration_us": -1}, "`duration_us` must be an integer of at least 0, got -1"),
+        ({"duration_us": "soon"}, "`duration_us` must be a whole number of µs with a unit"),
+    ],
+)
+def test_options_out_of_range_are_refused_before_the_first_batch(options, message):
+    with pytest.raises(ValueError, match=message):
+        Batches(TINY, SAMPLES, **options)
+
+
+def test_numbers_of_epochs_and_samples_are_checked_and_samples_may_be_a_list():
+    batches = Batches(TINY, SAMPLES, 4, seed=3)
+    listed, given = batches.batch(2, [7, 0]), batches.batch(2, np.array([7, 0]))
+    assert listed.seeds.tolist() == given.seeds.tolist()
+    assert listed.t_us.tolist() == given.t_us.tolist()
+    with pytest.raises(ValueError, match=r"`samples\[1\]` must be an integer from 0 to 9, got 10"):
+        batches.batch(0, [0, 10])
+    for epoch in (-1, 1.5, "first"):
+        with pytest.raises(ValueError, match="`epoch` must be an integer of at least 0"):
+            list(batches.epoch(epoch))
+        with pytest.raises(ValueError, match="`epoch` must be an integer of at least 0"):
+            batches.batch(epoch, [0])
+
+
+def test_an_augmentation_must_return_as_many_samples_as_it_gets():
+    batches = Batches(TINY, SAMPLES, 4, augmentation=lambda trains, seeds: trains[:3])
+    with pytest.raises(ValueError, match="as many samples as it gets, 4, got 3 samples"):
+        next(batches.epoch(0))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from neuroasync.core.events.labels_over_time import LabelsOverTime
 from neuroasync.train import EpochResult, TrainConfig, fit, refit
 from neuroasync.train.loop.epoch_selection import best_epoch, is_finished
 from tests.helpers.small_trainings import SHORT, TINY, outcome, tiny_samples
@@ -96,3 +97,22 @@ def test_the_best_epoch_needs_validation_and_patience_needs_the_best():
 def test_fields_at_their_later_default_are_not_written():
     assert TrainConfig().to_dict().keys().isdisjoint({"keep", "patience", "stop_after"})
     assert TrainConfig.from_dict(BEST.to_dict()) == BEST
+
+
+def test_samples_that_are_labelled_differently_are_not_joined():
+    fitted = fit(TINY, TRAIN, SHORT, validation=VALIDATION)
+    finer = LabelsOverTime.from_samples([[0] * 8] * 4, 500)
+    coarser = LabelsOverTime.from_samples([[0] * 4] * 4, 1000)
+    four = tiny_samples(4)
+    fine, coarse = (replace(four, labels=None, labels_over_time=each) for each in (finer, coarser))
+    for train, validation, message in (
+        (coarse, fine, "labelled like `train`, one every 1000 µs, got one every 500 µs"),
+        (TRAIN, fine, "labelled like `train`, one per sample, got one every 500 µs"),
+        (
+            TRAIN,
+            replace(VALIDATION, labels=None),
+            "labelled like `train`, one per sample, got none",
+        ),
+    ):
+        with pytest.raises(ValueError, match=f"`validation` must be {message}"):
+            refit(fitted, TINY, train, validation)

@@ -8,7 +8,14 @@ import torch
 
 from neuroasync.train import Surrogate
 from neuroasync.train.kernels.surrogate import derivative
-from neuroasync.train.losses import _loss_by_torch, potential_loss, spike_penalty, vote_loss
+from neuroasync.train.losses import (
+    _loss_by_torch,
+    potential_loss,
+    spike_penalty,
+    vote_loss,
+    window_votes,
+    windowed_vote_loss,
+)
 from neuroasync.train.schedule import learning_rate_factor, penalty_factor
 
 # One sample, two classes, three passes: votes so far are (1, 0), (1, 0), (1, 2).
@@ -186,3 +193,56 @@ def test_surrogates_have_their_textbook_values(surrogate, expected):
 def test_an_invalid_surrogate_is_rejected(name, slope):
     with pytest.raises(ValueError, match="surrogate"):
         Surrogate(name, slope)
+
+
+@pytest.mark.parametrize("kind", ["accumulated", "timestep", "final"])
+@pytest.mark.parametrize("passes", [-1, 4])
+def test_a_sample_cannot_have_more_passes_than_its_outputs(kind, passes):
+    with pytest.raises(ValueError, match=rf"`passes\[0\]` must be .* from 0 to 3, got {passes}"):
+        vote_loss(VOTES, LABEL, torch.tensor([passes]), kind)
+    if kind != "timestep":
+        with pytest.raises(ValueError, match=r"`passes\[0\]` must be an integer from 0 to 3"):
+            potential_loss(VOTES, LABEL, torch.tensor([passes]), kind)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([[0, 2, 1]], r"`labels\[0, 1\]` must be an integer from -1 to 1, got 2"),
+        ([[0, -2, 1]], r"`labels\[0, 1\]` must be an integer from -1 to 1, got -2"),
+        ([0], r"`labels` must be an integer for each interval .* torch.int64 of the shape \(1,\)"),
+        ([[0], [1]], r"each interval of each of the 1 samples, .* of the shape \(2, 1\)"),
+        ([[0.0]], "each interval of each of the 1 samples, got torch.float32"),
+    ],
+)
+def test_labels_over_time_that_do_not_fit_are_refused(labels, message):
+    with pytest.raises(ValueError, match=message):
+        windowed_vote_loss(VOTES, torch.tensor(labels), 1)
+
+
+def test_labels_over_time_may_be_of_any_integer_type():
+    expected = windowed_vote_loss(VOTES, torch.tensor([[0, -1, 1]]), 1)
+    for labels in (np.array([[0, -1, 1]], np.int8), torch.tensor([[0, -1, 1]], dtype=torch.int32)):
+        assert float(windowed_vote_loss(VOTES, labels, 1)) == float(expected)
+
+
+def test_vote_windows_of_no_length_and_outputs_of_another_shape_are_refused():
+    for passes, intervals in ((0, 1), (-1, 1), (1, 0)):
+        with pytest.raises(ValueError, match="must be an integer of at least 1"):
+            window_votes(VOTES, passes, intervals)
+    with pytest.raises(ValueError, match=r"`votes` must be .* got \(3, 2\)"):
+        window_votes(VOTES[0], 1, 1)
+
+
+def test_a_spike_penalty_of_populations_that_do_not_exist_is_refused():
+    with pytest.raises(ValueError, match="`hidden` must be an integer from 0 to 1, got 2"):
+        spike_penalty(VOTES, ALL, {2: 5})
+    with pytest.raises(ValueError, match="`passes` must be an integer for each of the 1 samples"):
+        spike_penalty(VOTES, torch.tensor([3, 3]), {0: 5})
+    with pytest.raises(ValueError, match=r"\[samples, passes, populations\], got \(3, 2\)"):
+        spike_penalty(VOTES[0], ALL, {0: 5})
+
+
+def test_schedules_of_a_training_without_steps_are_defined():
+    assert learning_rate_factor(0, 0, 0.05) == 1
+    assert penalty_factor(0, 0) == 0

@@ -222,7 +222,7 @@ def relabelled(labels):
         ),
         (
             lambda: fit(TINY, relabelled(lambda labels: labels + 1), OVER_TIME),
-            r"^train.labels_over_time.labels\[\d+\] must be from -1 to 2, because the output",
+            r"^`train.labels_over_time.labels\[\d+\]` must be from -1 to 2, because the output",
         ),
         (
             lambda: fit(TINY, relabelled(lambda labels: labels * 0 - 1), OVER_TIME),

@@ -144,3 +144,41 @@ def test_a_pool_has_no_parameters():
     assert set(split.parameters_by_connection()) == {"input -> a", "p -> output"}
     one = SpikingNetwork(split.to_model(), device="cpu")
     assert torch.equal(split.packed(), one.packed())
+
+
+@pytest.mark.parametrize("by_connection", [False, True])
+def test_parameters_of_another_precision_are_refused_and_not_misread(by_connection):
+    network = SpikingNetwork(TINY, device="cpu", by_connection=by_connection)
+    batch = network.batch(SAMPLES, [0], [0])
+    expected = network(batch, RunSettings()).votes
+    for dtype in (torch.float64, torch.float16):
+        network.to(dtype)
+        for gradients in (torch.enable_grad(), torch.no_grad()):
+            with gradients, pytest.raises(ValueError, match=f"torch.float32 on cpu, got {dtype}"):
+                network(batch, RunSettings())
+    network.to(torch.float32)
+    assert torch.equal(network(batch, RunSettings()).votes, expected)
+    with pytest.raises(ValueError, match=r"on cpu, got torch.float32 on meta"):
+        network.to("meta")(batch, RunSettings())
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1.5, float("nan"), "a"])
+def test_a_dropout_that_is_no_probability_is_refused(dropout):
+    network = SpikingNetwork(TINY, device="cpu")
+    with pytest.raises(ValueError, match="`dropout` must be a number from 0 to 1"):
+        network(network.batch(SAMPLES, [0], [0]), RunSettings(), dropout)
+    with pytest.raises(ValueError, match="`dropout` must be a number from 0 to 1"):
+        network.batch(SAMPLES, [0], [0], dropout=dropout)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2"])
+def test_a_number_of_threads_is_at_least_one(threads):
+    with pytest.raises(ValueError, match="`threads` must be an integer of at least 1"):
+        SpikingNetwork(TINY, device="cpu", threads=threads)
+
+
+@pytest.mark.parametrize("option", [{"seed": -1}, {"golden": -1}, {"golden": "3"}])
+def test_an_export_checks_its_numbers(option):
+    (name,) = option
+    with pytest.raises(ValueError, match=f"`{name}` must be an integer"):
+        export_bundle(TINY, SAMPLES, settings=RunSettings(), **option)

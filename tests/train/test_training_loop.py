@@ -123,7 +123,7 @@ def test_a_checkpoint_of_another_training_is_rejected(model, train, tmp_path):
 
 
 def test_a_missing_checkpoint_is_an_error(model, train, tmp_path):
-    with pytest.raises(CheckpointError, match="No such file"):
+    with pytest.raises(CheckpointError, match="start the training without `resume`"):
         fit(model, train, CONFIG, checkpoint=tmp_path / "none", resume=True)
 
 
@@ -222,7 +222,7 @@ def test_a_configuration_can_be_restored_from_its_dict():
 
 def test_labels_without_an_output_neuron_are_rejected(model):
     data = SpikeTrains.from_trains([SpikeTrain(np.array([0]), np.array([0]))], (12,), [3])
-    with pytest.raises(ValueError, match=r"train.labels\[0\] must be from 0 to 2, .*, got 3"):
+    with pytest.raises(ValueError, match=r"`train.labels\[0\]` must be from 0 to 2, .*, got 3"):
         fit(model, data, CONFIG)
     with pytest.raises(ValueError, match="must have at least one sample, and labels"):
         fit(model, SpikeTrains.from_trains(data, (12,)), CONFIG)

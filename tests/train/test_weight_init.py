@@ -92,3 +92,12 @@ def test_a_population_that_cannot_fire_keeps_its_xavier_weights():
     initial = [weight.clone() for weight in weights_of(network)]
     scale_to_firing_rate(network, batch_of(network, events=0), 0.1, seed=0)
     assert all(torch.equal(a, b) for a, b in zip(weights_of(network), initial, strict=True))
+
+
+@pytest.mark.parametrize("rate", [0, -0.1, math.nan, math.inf, "0.1"])
+def test_a_rate_that_no_population_can_have_is_refused_before_the_weights_change(rate):
+    network = network_of("decay=0.9; input 64; a d40; b d10")
+    before = network.values.tolist()
+    with pytest.raises(ValueError, match="`rate` must be a finite number above 0"):
+        scale_to_firing_rate(network, batch_of(network, samples=1), rate, 0)
+    assert network.values.tolist() == before

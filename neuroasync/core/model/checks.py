@@ -12,6 +12,7 @@ __all__ = [
     "as_integer",
     "as_number",
     "at_path",
+    "check_fraction",
     "check_int",
     "check_ints",
     "check_shape",
@@ -100,6 +101,18 @@ def as_number(value: object) -> int | float | None:
     if integer is not None or isinstance(value, bool) or not isinstance(value, numbers.Real):
         return integer
     return float(value)
+
+
+def check_fraction(path: str, value: object) -> float:
+    """Return ``value`` as a float if it is a number from 0 to 1.
+
+    Raises:
+        ValueError: ``value`` breaks this rule.
+    """
+    number = as_number(value)
+    if number is None or not 0 <= number <= 1:
+        raise ValueError(must_be(path, "a number from 0 to 1", shown(value)))
+    return float(number)
 
 
 def check_int(

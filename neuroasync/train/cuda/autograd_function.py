@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from neuroasync.core.engine.run_settings import RunSettings
-from neuroasync.train.autograd_function import ForwardResult
+from neuroasync.train.autograd_function import ForwardResult, check_weights
 from neuroasync.train.batch import Batch
 from neuroasync.train.cuda.runner import CudaRunner
 from neuroasync.train.surrogate import Surrogate
@@ -36,9 +36,11 @@ def run_cuda_record(
         dropout: Probability that a spike leaves its neuron non-refractory.
 
     Raises:
-        ValueError: The batch was made for another network.
+        ValueError: The batch was made for another network, or the weights have another type or
+            device.
         ForwardStepLimitError: A pass took more forward steps than the settings allow.
     """
+    check_weights(weights, runner.device.type)
     if torch.is_grad_enabled() and weights.requires_grad:
         return ForwardResult(
             *_CudaRecordFunction.apply(weights, runner, batch, settings, surrogate, dropout)  # type: ignore[no-untyped-call]

@@ -65,8 +65,8 @@ class CudaRunner:
             keep: Whether :meth:`backward` will be called with the record.
 
         Raises:
-            ValueError: The batch was made for another network, the policy is custom, or the stop
-                rule is not ``quiet``.
+            ValueError: The batch was made for another network, the policy is custom, the stop
+                rule is not ``quiet``, or ``dropout`` is not from 0 to 1.
             ForwardStepLimitError: A pass took more forward steps than the settings allow.
         """
         batch.check_fits(self._packed.model)
@@ -74,7 +74,7 @@ class CudaRunner:
             raise ValueError(
                 "the CUDA engine does not support input events with values; train on device='cpu'"
             )
-        check_settings(settings)
+        check_settings(settings, dropout)
         of_settings = settings_entries(settings, dropout)
         device = self._launcher.device
         tables = BatchTables(self._packed, batch, settings.input == "queued", device)

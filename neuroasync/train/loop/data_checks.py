@@ -1,5 +1,6 @@
 """Checks of the samples of a training, made before it starts."""
 
+import math
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from neuroasync.core.model.model import Model
 from neuroasync.errors import LimitError
 from neuroasync.train.config import TrainConfig
 
-__all__ = ["check_labels_over_time", "check_samples"]
+__all__ = ["check_labels_over_time", "check_samples", "check_shift"]
 
 _MANY_PASSES: Final = 10_000
 _MAX_RATIO: Final = 1000
@@ -32,11 +33,15 @@ def check_samples(name: str, trains: SpikeTrains, model: Model, config: TrainCon
         config: Configuration of the training.
 
     Raises:
-        ValueError: Labels are missing, or the output population cannot vote for one; no sample
-            has an event; or a sample is very much longer than the others.
+        ValueError: Labels are missing, or the output population cannot vote for one; the samples
+            have more inputs than the network; no sample has an event; or a sample is very much
+            longer than the others.
         LimitError: A sample has more than ``limits.MAX_PASSES`` passes.
     """
     duration_us = config.duration_us
+    if math.prod(trains.shape) > model.input_size:
+        requirement = f"samples with at most {model.input_size} inputs, as the network has"
+        raise ValueError(must_be(name, requirement, f"the input shape {trains.shape}"))
     if trains.labels_over_time is not None and config.vote_window is not None:
         check_labels_over_time(name, trains.labels_over_time, model, config.vote_window)
     else:
@@ -54,10 +59,19 @@ def check_samples(name: str, trains: SpikeTrains, model: Model, config: TrainCon
     if model.timestep_us:
         last_us = np.full(used.size, (duration_us or 0) - 1)
         if trains.labels_over_time is not None:
-            last_us = trains.labels_over_time.durations_us[used] - 1
+            # Labels decide how long a sample lasts, even if it is silent.
+            last_us = trains.labels_over_time.durations_us - 1
+            used = np.arange(len(trains))
         elif duration_us is None:
             last_us = trains.t_us[ends[used] - 1]
         _check_passes(name, used, last_us, last_us // model.timestep_us + 1)
+
+
+def check_shift(shift: int, train: SpikeTrains) -> None:
+    """Raise ValueError if the training samples have too few axes to be shifted."""
+    if shift and len(train.shape) < 2:
+        requirement = "0 for samples with one axis, because shifts are along the last two axes"
+        raise ValueError(must_be("shift", requirement, str(shift)))
 
 
 def check_labels_over_time(
@@ -81,7 +95,7 @@ def check_labels_over_time(
     if labels.labels.max() >= classes:
         at = int(np.argmax(labels.labels))
         raise ValueError(
-            f"{name}.labels_over_time.labels[{at}] must be from -1 to {classes - 1}, because the "
+            f"`{name}.labels_over_time.labels[{at}]` must be from -1 to {classes - 1}, because the "
             f"output population {model.output!r} has {classes} neurons, got {labels.labels[at]}"
         )
     timestep_us = model.timestep_us
@@ -109,7 +123,7 @@ def _check_labels(name: str, trains: SpikeTrains, model: Model, config: TrainCon
     if trains.labels.max() >= classes:
         at = int(np.argmax(trains.labels))
         raise ValueError(
-            f"{name}.labels[{at}] must be from 0 to {classes - 1}, because the output population "
+            f"`{name}.labels[{at}]` must be from 0 to {classes - 1}, because the output population "
             f"{model.output!r} has {classes} neurons, got {trains.labels[at]}"
         )
 

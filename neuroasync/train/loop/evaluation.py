@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuroasync.core.durations import Duration
-from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.engine.run_settings import RunSettings, check_seed
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import VoteWindow
 from neuroasync.core.kernels.order_keys import sample_seed
-from neuroasync.core.model.checks import must_be
+from neuroasync.core.model.checks import check_int, must_be
 from neuroasync.runtime.over_time.decisions import labels_of_scores
 from neuroasync.train.autograd_function import ForwardResult
 from neuroasync.train.batch import sorted_by_time
@@ -48,6 +48,9 @@ def evaluate(
     Returns:
         i64[samples], the decisions, -1 where there is none; and f64[P], mean number of spikes per
         sample of each population.
+
+    Raises:
+        ValueError: ``seed``, ``duration_us`` or ``batch_size`` is out of range.
     """
     labels = np.empty(len(trains), np.int64)
     spikes = np.zeros(len(network.model.populations))
@@ -81,8 +84,8 @@ def evaluate_over_time(
         -1 where there is none; and f64[P], mean number of spikes per sample of each population.
 
     Raises:
-        ValueError: The samples have no labels over time, or the intervals do not fit the network
-            or the vote window.
+        ValueError: The samples have no labels over time, the intervals do not fit the network or
+            the vote window, or ``seed`` or ``batch_size`` is out of range.
     """
     over = trains.labels_over_time
     if over is None:
@@ -129,6 +132,8 @@ def _results(
     batch_size: int,
 ) -> Iterator[tuple[NDArray[np.int64], ForwardResult]]:
     """Yield the numbers of some samples and their result, until all have run."""
+    seed = check_seed(seed)
+    batch_size = check_int("batch_size", batch_size, 1, 2**53 - 1, ValueError)
     trains = sorted_by_time(trains)  # Sorting once here saves doing it for each batch.
     for start in range(0, len(trains), batch_size):
         chosen = np.arange(start, min(start + batch_size, len(trains)))

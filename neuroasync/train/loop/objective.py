@@ -3,7 +3,6 @@
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -42,7 +41,7 @@ class _PerSample:
         self._config = config
 
     def measure(self, result: ForwardResult, batch: Batch, labels: Tensor) -> tuple[Tensor, float]:
-        config, passes = self._config, torch.from_numpy(batch.passes.copy()).to(labels.device)
+        config, passes = self._config, batch.passes
         if result.potentials is None:
             loss = vote_loss(result.votes, labels, passes, config.loss, config.vote_scale)
         else:

@@ -16,7 +16,8 @@ class BatchResult:
         epoch, batch: Numbers of the epoch and of the batch in it, from 0.
         batches: Number of batches per epoch.
         loss: Loss, including the spike penalty.
-        accuracy: Fraction of the batch that was decided correctly, from 0 to 1.
+        accuracy: Fraction of the batch that was decided correctly, from 0 to 1; with labels over
+            time, of its intervals that have a class.
         spikes: Mean number of spikes per sample.
     """
 
@@ -37,7 +38,8 @@ class EpochResult:
         policy: Name of the ordering policy of the epoch; ``"drawn"`` if the run mode of each batch
             was drawn from a distribution.
         loss: Loss, including the spike penalty.
-        accuracy: Fraction of the samples that was decided correctly, from 0 to 1.
+        accuracy: Fraction of the samples that was decided correctly, from 0 to 1; with labels over
+            time, of the intervals that have a class.
         spikes: Mean number of spikes per sample.
         validation_accuracy, validation_spikes: The same on the validation samples after the
             epoch, under the order that is trained for; None without validation samples.

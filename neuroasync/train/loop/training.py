@@ -82,8 +82,9 @@ class TrainingRun:
             self._draws = ModeDraws(parse_run_modes(config.modes), config.mode_focus)
         surrogate = Surrogate(config.surrogate, config.surrogate_slope)
         # The CUDA engine does not support input events with values.
-        on_cpu = config.device == "auto" and train.value is not None
-        device: Device = "cpu" if on_cpu else config.device
+        parts = [train] if validation is None else [train, validation]
+        has_values = any(part.value is not None for part in parts)
+        device: Device = "cpu" if config.device == "auto" and has_values else config.device
         self.network = SpikingNetwork(
             model, surrogate, device, threads, learn=config.learn,
             learn_per=config.learn_per, exchange=exchange,

@@ -7,6 +7,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 
 from neuroasync.core.copies import cannot_copy
+from neuroasync.core.model.checks import must_be
 from neuroasync.train.parallel.exchange import ExchangeError
 
 __all__ = ["ProcessGroupExchange"]
@@ -19,7 +20,7 @@ class ProcessGroupExchange:
         group: The group. None takes the default group, which ``init_process_group`` has made.
 
     Raises:
-        ValueError: There is no such group in this process.
+        ValueError: There is no such group, this process is not in it, or its backend is not gloo.
     """
 
     def __init__(self, group: dist.ProcessGroup | None = None) -> None:
@@ -29,6 +30,10 @@ class ProcessGroupExchange:
             )
         self._group = group
         self.worker, self.workers = dist.get_rank(group), dist.get_world_size(group)
+        if self.worker < 0:
+            raise ValueError("`group` must have this process as a member")
+        if "cpu:gloo" not in (found := dist.get_backend_config(group)):
+            raise ValueError(must_be("group", "one with the backend gloo for the CPU", repr(found)))
 
     def __reduce__(self) -> NoReturn:
         """Refuse a pickle and a copy.

@@ -29,6 +29,8 @@ _MAX_PASSES: Final = 200
 """Passes of an ordinary sample up to which the times of the events are kept exactly."""
 _PASSES: Final = 50
 """Passes of an ordinary sample with more exact times."""
+_MAX_SHORTER: Final = 10
+"""Factor by which a timestep may become shorter so that it divides the interval of labels."""
 
 
 def default_topology(samples: SpikeTrains) -> str:
@@ -37,7 +39,8 @@ def default_topology(samples: SpikeTrains) -> str:
     The timestep is the largest of which all times are multiples. If half of the samples would then
     have more than 200 passes, it is one of the form 1, 2 or 5 times a power of ten with which half
     of the samples have about 50 passes or fewer. With labels over time, it is the largest divisor
-    of their interval up to that, and the output forgets faster.
+    of their interval up to that, or the next larger one if that is much shorter, and the output
+    forgets faster.
 
     Args:
         samples: Training samples with labels.
@@ -50,7 +53,7 @@ def default_topology(samples: SpikeTrains) -> str:
     if over is not None:
         # A vote against a class must be forgotten when the class changes.
         decay = f" decay={_OUTPUT_DECAY}"
-        timestep_us = _largest_divisor(over.every_us, timestep_us)
+        timestep_us = _divisor_near(over.every_us, timestep_us)
     return (
         f"timestep_us={timestep_us}; input {shape}; "
         f"hidden1 d64; hidden2 d64; hidden3 d64; output d{classes}{decay}"
@@ -71,12 +74,19 @@ def _timestep_us(samples: SpikeTrains) -> int:
     return power * next(k for k in (1, 2, 5, 10) if power * k >= smallest)
 
 
-def _largest_divisor(number: int, highest: int) -> int:
-    """Return the largest divisor of ``number`` up to ``highest``, at least 1."""
+def _divisor_near(number: int, highest: int) -> int:
+    """Return the largest divisor of ``number`` up to ``highest``, or else the next larger one.
+
+    The next larger one is taken if the other is far below ``highest``. Otherwise an interval that
+    is a prime number of µs would give a pass for each µs.
+    """
     small = np.arange(1, math.isqrt(number) + 1)
     small = small[number % small == 0]
     divisors = np.concatenate([small, number // small])
-    return int(divisors[divisors <= highest].max())
+    low = int(divisors[divisors <= highest].max())
+    if low * _MAX_SHORTER >= highest or highest >= number:
+        return low
+    return int(divisors[divisors > highest].min())
 
 
 def with_good_output(topology: str) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, Scalar
 from neuroasync.core.recording.recording import Recording
+from neuroasync.errors import LimitError
 from neuroasync.metrics import StopPoint, boldest_lead, calibrate, stop_points
 from neuroasync.runtime.batch.blocking import run_blocking
 from neuroasync.runtime.network import Network
@@ -44,7 +45,7 @@ def with_stop_rules(bundle: Bundle, validation: SpikeTrains, seed: int, loss: fl
     Args:
         bundle: The trained network.
         validation: At least one sample with labels. The network must not have been trained on them.
-            The first 1,000 are used.
+            The first 1,000 are used, or fewer if a recording cannot hold as many.
         seed: Sample i runs with ``sample_seed(seed, i)``.
         loss: Accuracy that the rule may cost, as a fraction from 0 to 1.
     """
@@ -52,7 +53,7 @@ def with_stop_rules(bundle: Bundle, validation: SpikeTrains, seed: int, loss: fl
     if model.decides_by_potential:
         return replace(bundle, meta={**bundle.meta, "until": "quiet"})
     samples = validation[:_MAX_SAMPLES].before(bundle.duration_us)  # as in training
-    recording = run_blocking(_record(bundle, samples, seed))
+    recording = _recording(bundle, samples, seed)
     chosen = choose_until(recording, loss)
     entries: dict[str, Scalar] = {
         "until": chosen.rule,
@@ -106,6 +107,21 @@ def _min_correct(correct: int, loss: float, samples: int) -> int:
     """Return how many samples must be decided correctly, if ``quiet`` gets ``correct`` right."""
     # The small term keeps rounding errors in loss * samples from demanding one sample more.
     return max(math.ceil(correct - loss * samples - 1e-9), 0)
+
+
+def _recording(bundle: Bundle, samples: SpikeTrains, seed: int) -> Recording:
+    """Return a recording of the samples; of the first half, and so on, if it would be too large.
+
+    Raises:
+        LimitError: The recording of a single sample would be too large.
+    """
+    while True:
+        try:
+            return run_blocking(_record(bundle, samples, seed))
+        except LimitError:
+            if len(samples) < 2:
+                raise
+            samples = samples[: len(samples) // 2]
 
 
 async def _record(bundle: Bundle, samples: SpikeTrains, seed: int) -> Recording:

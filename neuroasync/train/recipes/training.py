@@ -74,6 +74,8 @@ def train_dataset(
 
     Raises:
         ValueError: The network does not fit the data, or ``init_rate`` is not None with ``start``.
+        ModelError: A bundle cannot hold ``meta`` or the description of the data set, or the network
+            has another number of outputs than the data set has classes.
         CheckpointError: The checkpoint cannot be read or written, or belongs to another training.
         ForwardStepLimitError, LimitError: A sample exceeded a limit.
         FloatingPointError: The loss is no longer finite.
@@ -87,6 +89,10 @@ def train_dataset(
             on_batch(batch, config.epochs)
 
     model = parse_topology(recipe.topology) if start is None else start.model
+    classes = _classes(dataset, start)
+    entries = {**_origin(dataset, start), "recipe": name, **(meta or {})}
+    # If a bundle could not hold these, the error must not come after hours of training.
+    Bundle(model, tuple(classes), meta=entries)
     second = f"{os.fspath(checkpoint)}.all" if all_data and checkpoint is not None else None
     fitted = fit(
         model, dataset.train, config,
@@ -95,14 +101,14 @@ def train_dataset(
         checkpoint=checkpoint, resume=resume, threads=threads, exchange=exchange,
     )  # fmt: skip
 
-    def export(trained: Fit, entries: Mapping[str, Scalar]) -> Bundle:
+    def export(trained: Fit, more: Mapping[str, Scalar]) -> Bundle:
         return export_bundle(
             trained,
             dataset.validation,
-            classes=_classes(dataset, start),
+            classes=classes,
             # A topology text does not describe neurons that were learned.
             topology=recipe.topology or None if config.learn is None else None,
-            meta={**_origin(dataset, start), "recipe": name, **entries, **(meta or {})},
+            meta={**entries, **more, **(meta or {})},
         )
 
     bundle = _finished(export(fitted, {}), dataset.validation, config.seed)

@@ -1,17 +1,21 @@
 """Options and configuration files of ``train``, and training a network further."""
 
+import sys
 import tomllib
+import warnings
 from dataclasses import replace
 
 import pytest
 
-from neuroasync import dump_bundle, read_bundle, write_bundle
+from neuroasync import dump_bundle, read_bundle, write_bundle, write_spikes
+from neuroasync.cli.commands.train.messages import one_line_warnings
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.model.topology import parse_topology
 from tests.helpers.cli_files import some_trains
 
 pytest.importorskip("torch")
 
+from neuroasync.train import TrainingWarning
 from neuroasync.train.recipes import RECIPES
 
 TOPOLOGY = "timestep_us=1000; input 12; hidden d6; output d4"
@@ -245,6 +249,13 @@ def test_a_warning_of_a_training_is_one_line_on_stderr(cli, files):
     )
 
 
+def test_a_warning_of_a_process_without_stderr_does_not_reach_stdout(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stderr", None)
+    with one_line_warnings():
+        warnings.warn("nothing fires", TrainingWarning, stacklevel=1)
+    assert capsys.readouterr().out == ""
+
+
 def test_own_data_needs_no_topology_and_the_one_used_is_printed_and_explained(cli, files):
     result = cli("train", "--train", "events.npz", "--recipe", "layered", *SMALL, "-o", "one.nab")
     assert result.exit_code == 0, result.stderr
@@ -279,3 +290,51 @@ def test_configuration_may_begin_with_a_byte_order_mark(cli, files):
     path.write_text('recipe = "unlayerd"', "utf-8-sig")
     result = cli("train", "--config", path)
     assert "got 'unlayerd'; did you mean 'layered'?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--train", "events.npz", "-o", "events.npz"),
+        ("--train", "events.npz", "-o", "one.nab", "--checkpoint", "events.npz"),
+        ("--train", "events.npz", "--validation", "other.npz", "-o", "./other.npz"),
+        ("--train", "events.npz", "--from", "net.nab", "-o", "net.nab"),
+        ("--config", "run.toml", "-o", "events.npz"),
+        ("--train", "run.toml", "-o", "run.nab"),
+        ("--train", "c.all", "-o", "one.nab", "--checkpoint", "c", "--all-data"),
+    ],
+)
+def test_a_training_does_not_overwrite_what_it_reads(cli, files, trained, options):
+    for name in ("other.npz", "c.all"):
+        write_spikes(some_trains(), files.folder / name)
+    (files.folder / "run.toml").write_text('train = "events.npz"')
+    before = {path: path.read_bytes() for path in files.folder.iterdir()}
+    result = cli("train", *options, "--recipe", "unlayered-random")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "the output must not overwrite an input; choose another path" in result.stderr
+    assert {path: path.read_bytes() for path in files.folder.iterdir()} == before
+    assert not trained
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        (".", "it is not a regular file"),
+        ("", "it is not a regular file"),
+        ("/", "it is not a regular file"),
+        ("one.toml", "the name of the bundle must not end in .toml"),
+    ],
+)
+def test_a_bundle_needs_a_name_that_leaves_room_for_its_configuration(cli, files, output, reason):
+    result = cli("train", "digits", "--recipe", "layered", "-o", output)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert reason in result.stderr
+
+
+def test_a_file_name_that_no_configuration_can_hold_is_refused_before_the_training(
+    cli, files, trained
+):
+    result = cli("train", "--train", "da\udcffta.npz", "--recipe", "layered", "-o", "one.nab")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: `train` must be text that UTF-8 can encode, because")
+    assert not trained

@@ -61,6 +61,7 @@ def test_auto_trains_input_events_with_values_on_the_cpu(gpu):
         TRAIN.t_us, TRAIN.index, TRAIN.offsets, TRAIN.labels, TRAIN.shape, value=values
     )
     assert fit(TINY, weighted, on("auto", epochs=1)).history
+    assert fit(TINY, TRAIN, on("auto", epochs=1), validation=weighted).history
     with pytest.raises(ValueError, match="does not support input events with values"):
         fit(TINY, weighted, on("cuda", epochs=1))
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from neuroasync.core.events.labels_over_time import LabelsOverTime
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.model.topology import parse_topology
@@ -78,3 +79,29 @@ def test_long_samples_among_others_of_their_length_are_accepted():
 def test_without_a_timestep_late_events_cost_nothing():
     model = parse_topology("timestep_us=0 tau_mem_us=9000; input 6; hidden d5; output d3")
     check_samples("train", samples(BUSY, BUSY, SpikeTrain([0, 10**12], [0, 1])), model, SHORT)
+
+
+def test_samples_with_more_inputs_than_the_network_are_refused_before_the_training():
+    wide = replace(tiny_samples(), shape=(7,))
+    epochs = []
+    for arguments in ({"train": wide}, {"train": tiny_samples(), "validation": wide}):
+        name = list(arguments)[-1]
+        message = rf"`{name}` must be samples with at most 6 inputs, .* got the input shape \(7,\)"
+        with pytest.raises(ValueError, match=message):
+            fit(TINY, config=SHORT, on_epoch=epochs.append, **arguments)
+    assert not epochs
+
+
+def test_a_shift_needs_samples_with_two_axes():
+    shifted = replace(SHORT, shift=1)
+    with pytest.raises(ValueError, match=r"`shift` must be 0 for samples with one axis, .* got 1"):
+        fit(TINY, tiny_samples(), shifted)
+    assert fit(TINY, replace(tiny_samples(), shape=(2, 3)), replace(shifted, epochs=1)).history
+
+
+def test_a_long_silent_sample_with_labels_over_time_is_refused_by_its_number():
+    labels = LabelsOverTime.from_samples([[0, 1, 2], [1] * 10_000_001], 1000)
+    trains = SpikeTrains.from_trains([BUSY, SILENT], (6,), labels_over_time=labels)
+    config = replace(SHORT, loss="windowed", vote_window_us=1000)
+    with pytest.raises(LimitError, match=r"`train\[1\]` has 10000001 passes"):
+        fit(TINY, trains, config)

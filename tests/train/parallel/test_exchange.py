@@ -46,3 +46,15 @@ def test_a_group_of_one_process_exchanges_nothing_and_cannot_be_copied():
             copy.copy(exchange)
     finally:
         dist.destroy_process_group()
+
+
+def test_an_exchange_needs_a_group_with_this_process_and_with_gloo(monkeypatch):
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        with pytest.raises(ValueError, match="`group` must have this process as a member"):
+            ProcessGroupExchange(dist.GroupMember.NON_GROUP_MEMBER)
+        monkeypatch.setattr(dist, "get_backend_config", lambda group: "cuda:nccl")
+        with pytest.raises(ValueError, match="`group` must be one with the backend gloo"):
+            ProcessGroupExchange()
+    finally:
+        dist.destroy_process_group()

@@ -113,3 +113,20 @@ def test_labels_over_time_give_a_timestep_that_divides_their_interval():
     parse_topology(default_topology(samples))
     odd = SpikeTrains([0, 70, 117], [0, 1, 2], [0, 3], None, (3,), LabelsOverTime([0], [0, 1], 121))
     assert default_topology(odd).startswith("timestep_us=1;")
+
+
+@pytest.mark.parametrize(
+    ("every_us", "timestep_us"),
+    [
+        (33_333, 11_111),  # The other divisors are 33,333 and at most 3,333.
+        (33_331, 33_331),  # It is a prime number.
+        (40_014, 13_338),
+        (2 * 20_011, 20_011),  # Its other divisors are 1, 2 and itself.
+        (19_997, 19_997),  # A prime number below the timestep of samples without labels.
+    ],
+)
+def test_an_interval_with_few_divisors_does_not_give_a_pass_for_each_us(every_us, timestep_us):
+    labels = LabelsOverTime([0] * 60, [0, 60], every_us)
+    samples = SpikeTrains([3, 999_999], [0, 1], [0, 2], None, (3,), labels)
+    assert default_topology(samples).startswith(f"timestep_us={timestep_us};")
+    assert every_us % timestep_us == 0

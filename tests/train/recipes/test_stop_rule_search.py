@@ -3,9 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from neuroasync.cli.decide_samples import decide_samples, run_in_loop
+from neuroasync.core.recording.recorder import Recorder
 from neuroasync.datasets import load_dataset
+from neuroasync.errors import LimitError
 from neuroasync.metrics import summarise
 from neuroasync.runtime.network import Network
 from neuroasync.shipped import shipped_bundle
@@ -34,6 +37,21 @@ def test_the_chosen_rule_has_the_fewest_rounds_within_the_allowed_loss():
     for until in CANDIDATES:
         other = run(bundle, until)
         assert other.accuracy < min_accuracy or other.rounds_per_sample >= stored["rounds"]
+
+
+def test_samples_that_a_recording_cannot_hold_are_left_out_of_the_choice(monkeypatch):
+    bundle = shipped_bundle("unlayered")
+    half = with_stop_rules(bundle, SAMPLES[:20], seed=0, loss=0.0)
+    network = Network(bundle)
+    recorder = network.recorder()
+    run_in_loop(decide_samples(network, SAMPLES, range(20), 0, recorder))
+    # It has room for 20 of the 80 samples, but not for 40.
+    room = 3 * sum(array.nbytes for _, array in recorder.finish().arrays()) // 2
+    monkeypatch.setattr(Network, "recorder", lambda self: Recorder(bundle, self.settings, room))
+    assert with_stop_rules(bundle, SAMPLES, seed=0, loss=0.0) == half
+    monkeypatch.setattr(Network, "recorder", lambda self: Recorder(bundle, self.settings, 100))
+    with pytest.raises(LimitError, match="the recording would have"):
+        with_stop_rules(bundle, SAMPLES, seed=0, loss=0.0)
 
 
 def test_choosing_a_rule_adds_calibrations_and_changes_nothing_else():

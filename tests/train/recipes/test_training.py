@@ -9,6 +9,7 @@ from neuroasync import SpikeTrain, SpikeTrains, read_bundle
 from neuroasync.core.formats.bundle import dump_bundle
 from neuroasync.datasets import load_dataset
 from neuroasync.datasets.user_data import user_dataset
+from neuroasync.errors import ModelError
 from neuroasync.metrics import StopPoint
 from neuroasync.replay import verify
 from neuroasync.train.recipes import RECIPES, TRAININGS, for_input, recipes_for_topology
@@ -146,3 +147,21 @@ def test_a_bundle_keeps_the_duration_of_the_training_and_is_calibrated_with_it()
     assert all(result.holds for result in verify(bundle))
     whole = train_dataset(dataset, short(RECIPES_OF_USER["layered"]), name="layered")
     assert whole.duration_us is None
+
+
+def test_what_a_bundle_cannot_hold_is_refused_before_the_training():
+    data = user_dataset("mine.npz", some(10), timestep_us=1000, classes=2)
+    odd = user_dataset("mi\udcffne.npz", some(10), timestep_us=1000, classes=2)
+    wide = recipes_for_topology("timestep_us=1000; input 2; a d6; output d3")
+    batches = []
+    for dataset, recipes, meta, message in (
+        (data, wide, None, "`classes` must be a list of 3 names, one per output neuron"),
+        (data, RECIPES_OF_USER, {"note": ["a"]}, r"`meta\['note'\]` must be text, a number"),
+        (odd, RECIPES_OF_USER, None, r"`meta\['dataset'\]` must be text that UTF-8 can encode"),
+    ):
+        with pytest.raises(ModelError, match=message):
+            train_dataset(
+                dataset, short(recipes["layered"]), name="layered", meta=meta,
+                on_batch=lambda *result: batches.append(result),
+            )  # fmt: skip
+    assert not batches

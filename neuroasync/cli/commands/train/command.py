@@ -42,6 +42,7 @@ from neuroasync.cli.commands.train.options import (
     VoteWindowOption,
     vote_window_us,
 )
+from neuroasync.cli.commands.train.outputs import check_outputs, write_outputs
 from neuroasync.cli.data_options import (
     CodingName,
     CodingOption,
@@ -56,7 +57,6 @@ from neuroasync.cli.data_options import (
 from neuroasync.cli.exit_codes import CliError, require_package
 from neuroasync.cli.options import JsonOption
 from neuroasync.cli.output import echo_json
-from neuroasync.cli.output_paths import check_output
 from neuroasync.cli.progress import progress
 from neuroasync.cli.tables import echo, key_value_table
 from neuroasync.core.model.checks import at_path, did_you_mean, printable
@@ -134,7 +134,12 @@ def train(
     After an interruption with Ctrl-C, --resume continues from the checkpoint. The result is the
     same to the bit as without the interruption.
     """  # noqa: D301  # \b keeps the line breaks of the examples
-    from neuroasync.cli.commands.train.run_file import RunFile, check_kept, read_run_file
+    from neuroasync.cli.commands.train.run_file import (
+        RunFile,
+        check_kept,
+        check_utf8,
+        read_run_file,
+    )
 
     options = {
         "dataset": dataset, "train": train, "validation": validation, "data": data,
@@ -157,11 +162,11 @@ def train(
     if chosen is None:
         raise CliError("train requires --recipe NAME, or a --config file with `recipe`")
     path = output or Path(f"{name}-{chosen}.nab")
-    written = path.with_suffix(".toml")
-    _check_outputs(path, written, checkpoint, resume, config)
+    written = check_outputs(path, checkpoint, resume, run, config)
     given = {k: str(v) if isinstance(v, StrEnum) else v for k, v in training.items()}
     given = {k: v for k, v in given.items() if v is not None}
     check_kept(file, run, given, written)
+    check_utf8(run)
     require_package("torch", "train", "training")
     with progress("training", 1) as advance, one_line_warnings():
         try:
@@ -171,7 +176,12 @@ def train(
             )  # fmt: skip
         except (ImportError, ValueError, FloatingPointError) as error:
             raise CliError(str(error)) from error
-    _write(bundle, path, used, written)
+        except MemoryError as error:
+            raise CliError(
+                f"the memory is not enough for this training: {error}; use a longer timestep, "
+                "shorter samples or a smaller --batch-size"
+            ) from error
+    write_outputs(bundle, path, used, written)
     if json:
         digest = bundle.digest.hex()
         meta = dict(bundle.meta)
@@ -211,19 +221,6 @@ def _files(run: "RunFile") -> "UserFiles | None":
             "--coding cannot be combined with --train; it is for the images of a DATASET"
         )
     return files
-
-
-def _check_outputs(
-    path: Path, written: Path, checkpoint: Path | None, resume: bool, config: Path | None
-) -> None:
-    """Raise CliError if a file cannot be written, before the training starts."""
-    inputs = [] if config is None else [config]
-    check_output(path, written, *inputs)
-    check_output(written)
-    if checkpoint is not None:
-        check_output(checkpoint, path, written, *inputs)
-    elif resume:
-        raise CliError("--resume also requires --checkpoint FILE")
 
 
 def _train(
@@ -333,14 +330,3 @@ def _load(run: "RunFile") -> "Dataset":
         coding=run.text("coding"),  # type: ignore[arg-type]  # one of the names of codings
         encodings_per_image=ENCODINGS_PER_IMAGE.get(name, 1),
     )
-
-
-def _write(bundle: "Bundle", path: Path, used: "RunFile", written: Path) -> None:
-    """Write the bundle, and the configuration beside it unless that file was the input."""
-    from neuroasync import __version__
-    from neuroasync.cli.commands.train.run_file import is_kept, write_run_file
-    from neuroasync.core.formats.bundle import write_bundle
-
-    write_bundle(bundle, path)
-    if not is_kept(used, written):
-        write_run_file(used, written, __version__)

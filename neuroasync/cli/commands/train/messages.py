@@ -1,12 +1,11 @@
 """What ``neuroasync train`` writes to stderr."""
 
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from neuroasync.cli.output import one_line
+from neuroasync.cli.exit_codes import report_line
 from neuroasync.cli.progress import ProgressCallback
 
 if TYPE_CHECKING:
@@ -22,9 +21,7 @@ def one_line_warnings() -> Iterator[None]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", TrainingWarning)
-        warnings.showwarning = lambda message, *_, **__: print(
-            f"warning: {one_line(str(message))}", file=sys.stderr
-        )
+        warnings.showwarning = lambda message, *_, **__: report_line(f"warning: {message}")
         yield
 
 
@@ -39,9 +36,7 @@ def report(advance: ProgressCallback, batch: "BatchResult", epochs: int) -> None
 
 def note_over_time(config: "TrainConfig") -> None:
     """Write which loss and vote window labels over time are trained with."""
-    if sys.stderr is not None:
-        print(
-            "note: the samples have labels over time, so the loss is windowed: at the end of each "
-            f"interval, the votes of the last {config.vote_window_us} µs count",
-            file=sys.stderr,
-        )
+    report_line(
+        "note: the samples have labels over time, so the loss is windowed: at the end of each "
+        f"interval, the votes of the last {config.vote_window_us} µs count"
+    )

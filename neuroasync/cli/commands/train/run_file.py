@@ -30,7 +30,7 @@ from neuroasync.core.model.checks import did_you_mean, must_be, printable, shown
 from neuroasync.errors import NeuroasyncError
 from neuroasync.shipped import NETWORK_FILES
 
-__all__ = ["RunFile", "check_kept", "is_kept", "read_run_file", "write_run_file"]
+__all__ = ["RunFile", "check_kept", "check_utf8", "is_kept", "read_run_file", "write_run_file"]
 
 _MAX_BYTES: Final = 2**20
 _PATHS: Final = ("train", "validation", "data", "from")
@@ -136,6 +136,20 @@ def is_kept(run: RunFile, written: Path) -> bool:
     return bool(run.path) and written.exists() and written.samefile(run.path)
 
 
+def check_utf8(run: RunFile) -> None:
+    """Check that a configuration file can hold the options of a run.
+
+    Raises:
+        CliError: A value is no valid Unicode, such as the name of a file in another encoding.
+    """
+    for key, value in run.options.items():
+        try:
+            str(value).encode()
+        except UnicodeEncodeError as error:
+            requirement = "text that UTF-8 can encode, because the configuration of the run has it"
+            raise CliError(must_be(key, requirement, shown(value))) from error
+
+
 def check_kept(file: RunFile, run: RunFile, training: Mapping[str, Any], written: Path) -> None:
     """Check that the file repeats the run, if no other configuration will be written.
 
@@ -186,7 +200,7 @@ def write_run_file(run: RunFile, path: Path, version: str) -> None:
         lines.append(f"{key} = {_toml(value)}")
     lines += ["", "[training]", *(f"{key} = {_toml(v)}" for key, v in run.training.items()), ""]
     with atomic_file(path, _RunFileError) as file:
-        file.write("\n".join(lines).encode("utf-8", "backslashreplace"))
+        file.write("\n".join(lines).encode())
 
 
 def _toml(value: object) -> str:
