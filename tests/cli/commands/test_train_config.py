@@ -336,5 +336,5 @@ def test_a_file_name_that_no_configuration_can_hold_is_refused_before_the_traini
 ):
     result = cli("train", "--train", "da\udcffta.npz", "--recipe", "layered", "-o", "one.nab")
     assert result.exit_code == 2
-    assert result.stderr.startswith("error: `train` must be text that UTF-8 can encode, because")
+    assert result.stderr.startswith("error: --train must be text that UTF-8 can encode, because")
     assert not trained
