@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neuroasync.core.recording.recording import Recording
 from neuroasync.metrics.trajectory import trajectories
-from neuroasync.plot.canvas import new_figure
+from neuroasync.plot.canvas import check_one_sample, new_figure, show_literally
 
 __all__ = ["DecisionPanel", "plot_decisions", "rounds_of"]
 
@@ -62,8 +62,10 @@ def rounds_of(recording: Recording) -> NDArray[np.int64]:
     """Return the round in which each spike of a one-sample recording fired, i64[spikes].
 
     Raises:
-        RecordingError: The recording has no whole sample, or its correct class is not known.
+        RecordingError: The recording has not exactly one sample, the sample is not whole, or its
+            correct class is not known.
     """
+    check_one_sample(recording)
     (trajectory,) = trajectories(recording)
     # Spike number n fired at the first moment at which at least n spikes had been fired.
     numbers = np.arange(1, recording.neuron.size + 1)
@@ -93,7 +95,13 @@ def plot_decisions(
         footnote: How the sample was chosen.
         notes: Heading of the panels' notes.
         dark: Whether the page around the figure is dark.
+
+    Raises:
+        ValueError: There are no panels.
+        RecordingError: As for :func:`rounds_of`.
     """
+    if not panels:
+        raise ValueError("`panels` must have at least one panel, got none")
     theme = _DARK if dark else _LIGHT
     figure = new_figure(10, 1.2 + 1.55 * len(panels))
     figure.set_facecolor(theme.page)
@@ -112,7 +120,7 @@ def plot_decisions(
     axes.set_xlabel(f"rounds (each delivers up to {size} spikes)", color=theme.text, fontsize=10.5)
     figure.suptitle(title, fontsize=14, fontweight="bold", color=theme.text)
     figure.supxlabel(footnote, fontsize=9.5, color=theme.muted)
-    return figure
+    return show_literally(figure)
 
 
 def _draw_image(axes: Axes, image: NDArray[np.int64], theme: _Theme) -> None:

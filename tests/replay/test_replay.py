@@ -236,7 +236,7 @@ def test_pass_times_include_passes_without_spikes():
     run = RunSettings(Fifo(), 1)
     recording = record(relay(), [SpikeTrain([3500], [0])], run)
     assert pass_times(recording, relay(), 0).tolist() == [0, 1000, 2000, 3000]
-    with pytest.raises(RecordingError, match=r"^`sample` must be from 0 to 0, got 1$"):
+    with pytest.raises(RecordingError, match=r"^`sample` must be an integer from 0 to 0, got 1$"):
         pass_times(recording, relay(), 1)
 
 

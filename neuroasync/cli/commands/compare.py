@@ -27,6 +27,7 @@ from neuroasync.cli.tables import echo, key_value_table, table
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from neuroasync.core.formats.bundle import PolicySpec
     from neuroasync.metrics import ComparedRun, ModeComparison
 
 __all__ = ["compare"]
@@ -177,9 +178,8 @@ def _report(
 def _table(compared: "ModeComparison") -> "RenderableType":
     rows = []
     for mode, runs in compared.by_mode():
-        noise = f", noise {mode.noise:g}" if mode.noise else ""
         rows.append((
-            mode.name + noise, mode.input, mode.group_size,
+            _order_name(mode), mode.input, mode.group_size,
             format_number(_mean(runs, "accuracy"), "%"),
             format_number(fmean(run.same_labels for run in runs), "%"),
             format_number(_mean(runs, "spikes_per_sample")),
@@ -190,6 +190,10 @@ def _table(compared: "ModeComparison") -> "RenderableType":
         "order", "input", "F", "accuracy", "same\nlabel", "spikes", "rounds", "synaptic\nops",
     )  # fmt: skip
     return table(columns, rows, numbers=range(2, len(columns)))
+
+
+def _order_name(mode: "PolicySpec") -> str:
+    return f"{mode.name}, noise {mode.noise:g}" if mode.noise else mode.name
 
 
 def _mean(runs: "list[ComparedRun]", name: str) -> float | None:
@@ -207,6 +211,6 @@ def _draw(compared: "ModeComparison", title: str, path: Path) -> None:
         share = _mean(runs, "accuracy") if is_labelled else fmean(run.same_labels for run in runs)
         cost = (_mean(runs, "rounds_per_sample") or 0.0, _mean(runs, "spikes_per_sample") or 0.0)
         point = (mode.group_size, *cost, share or 0.0)
-        points.setdefault((mode.name, mode.input), []).append(point)
+        points.setdefault((_order_name(mode), mode.input), []).append(point)
     measure = "accuracy" if is_labelled else "same label as under layer-sync"
     save_png(plot_comparison(points, measure, title), path)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.events.values import taken_values
-from neuroasync.core.model.checks import must_be
+from neuroasync.core.model.checks import check_int
 from neuroasync.core.quantity import quantity
 from neuroasync.core.recording.raster_svg import raster_svg
 from neuroasync.core.recording.run_info import RunInfo
@@ -232,9 +232,9 @@ class Recording:
         return rows_digest(table)
 
     def _checked(self, k: int) -> int:
-        if not 0 <= k < len(self):
-            raise RecordingError(must_be("sample", f"from 0 to {len(self) - 1}", str(k)))
-        return k
+        if not len(self):
+            raise RecordingError(f"the recording has no samples, and so no sample {k}")
+        return check_int("sample", k, 0, len(self) - 1, RecordingError)
 
 
 def rows_digest(rows: NDArray[np.int64]) -> bytes:
