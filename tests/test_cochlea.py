@@ -72,7 +72,7 @@ def test_levels_count_eighths_of_3_db_from_40_db_below_the_maximum():
 
 @pytest.mark.parametrize("value", [-1.0, math.nan, math.inf])
 def test_levels_of_what_is_no_envelope_are_refused(value):
-    with pytest.raises(ValueError, match="^`envelope` must have finite values of at least 0$"):
+    with pytest.raises(ValueError, match=r"^`envelope` must have finite values of at least 0$"):
         levels(np.array([[1.0, value]]))
 
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from neuroasync.core.quantity import quantity
 from neuroasync.core.recording.recording import Recording
 from neuroasync.metrics.trajectory import trajectories
 from neuroasync.plot.canvas import check_one_sample, new_figure, show_literally
@@ -117,7 +118,9 @@ def plot_decisions(
         _draw_note(figure.add_subplot(grid[k, 2]), panel.note, "" if k else notes, theme)
         axes.tick_params(axis="x", labelbottom=k == len(panels) - 1, colors=theme.muted)
     size = panels[0].recording.info.group_size
-    axes.set_xlabel(f"rounds (each delivers up to {size} spikes)", color=theme.text, fontsize=10.5)
+    axes.set_xlabel(
+        f"rounds (each delivers up to {quantity(size, 'spike')})", color=theme.text, fontsize=10.5
+    )
     figure.suptitle(title, fontsize=14, fontweight="bold", color=theme.text)
     figure.supxlabel(footnote, fontsize=9.5, color=theme.muted)
     return show_literally(figure)
@@ -194,7 +197,7 @@ def _draw_decision(axes: Axes, panel: DecisionPanel, target: int, theme: _Theme)
     # The text stands between votes and hidden neurons, where the axis has more room.
     is_late = panel.rounds > sum(axes.get_xlim()) / 2
     axes.annotate(
-        f"{answer}: {verdict}, after {panel.rounds} rounds",
+        f"{answer}: {verdict}, after {quantity(panel.rounds, 'round')}",
         (panel.rounds, (1 + _TEXT_HEIGHT / 2) * panel.recording.votes.shape[1] - 0.5),
         xytext=(-8 if is_late else 8, 0),
         textcoords="offset points", color=colour, fontsize=12.5, fontweight="bold",

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from neuroasync.core.quantity import quantity
 from neuroasync.core.recording.recording import Recording
 from neuroasync.plot.canvas import (
     COLOURS,
@@ -143,7 +144,7 @@ def _raster_legend(
     handles = []
     for k, (name, size) in enumerate(populations):
         colour, marker = _style(k, name, output)
-        label = f"{name} ({size} neuron{'s' * (size != 1)})"
+        label = f"{name} ({quantity(size, 'neuron')})"
         handles.append(Line2D([], [], color=colour, marker=marker, linestyle="", label=label))
     handles.append(Line2D([], [], color=_DECIDED_COLOUR, label=decided))
     return handles

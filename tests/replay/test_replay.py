@@ -221,6 +221,24 @@ def test_another_bundle_is_rejected_and_both_digests_are_named():
         assert other.digest.hex() in str(caught.value)
 
 
+def test_a_path_is_no_recording_and_a_name_is_no_bundle():
+    recording = relay_recording()
+    for run in (replay, rerun):
+        with pytest.raises(TypeError, match=r"^`recording` must be a Recording, got str$"):
+            run("run.npz", relay())
+        with pytest.raises(TypeError, match=r"^`bundle` must be a Bundle, got str$"):
+            run(recording, "unlayered")
+    with pytest.raises(TypeError, match=r"^`second` must be a Recording, got str$"):
+        compare(recording, "run.npz")
+    with pytest.raises(TypeError, match=r"^`bundle` must be a Bundle, got str$"):
+        verify("unlayered")
+
+
+def test_an_empty_recording_has_no_sample():
+    with pytest.raises(RecordingError, match=r"^the recording has no samples, and so no sample 0$"):
+        pass_times(record(relay(), [], RunSettings(Fifo(), 1)), relay(), 0)
+
+
 def test_a_changed_weight_fails_at_the_first_spike_that_it_changes():
     other, recording = heavier(relay()), relay_recording()
     claimed = replace(recording, info=replace(recording.info, bundle=other.digest.hex()))

@@ -16,6 +16,7 @@ __all__ = [
     "check_ints",
     "check_shape",
     "check_text",
+    "check_type",
     "did_you_mean",
     "must_be",
     "printable",
@@ -178,3 +179,9 @@ def check_text(path: str, text: object, max_chars: int, min_chars: int = 1) -> N
     # Python strings may hold lone surrogates, which no file could store.
     if any("\ud800" <= char <= "\udfff" for char in text):
         raise ModelError(must_be(path, "text that UTF-8 can encode", shown(text)))
+
+
+def check_type(path: str, value: object, kind: type) -> None:
+    """Raise TypeError unless ``value`` is an instance of a class."""
+    if not isinstance(value, kind):
+        raise TypeError(must_be(path, f"a {kind.__name__}", type(value).__name__))

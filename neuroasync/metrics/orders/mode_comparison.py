@@ -21,7 +21,7 @@ from neuroasync.core.formats.orders.certificate import (
     network_digest,
 )
 from neuroasync.core.formats.orders.run_modes import RunModes, parse_run_modes
-from neuroasync.core.model.checks import check_int, must_be, shown
+from neuroasync.core.model.checks import check_int, check_type, must_be, shown
 from neuroasync.metrics.orders.mode_runs import (
     check_run,
     check_samples,
@@ -119,7 +119,9 @@ def compare_modes(
         PolicyError, StopRuleError, ValueError: An argument is invalid.
         EventsError: An event is not one of the network's inputs.
         ForwardStepLimitError, PassLimitError: A sample exceeded a limit.
+        TypeError: ``bundle`` is no bundle.
     """
+    check_type("bundle", bundle, Bundle)
     check_samples(samples)
     first = check_run(until, first)
     modes = parse_run_modes(modes) if isinstance(modes, str) else modes

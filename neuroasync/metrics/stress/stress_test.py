@@ -17,7 +17,7 @@ from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, PolicySpec
 from neuroasync.core.formats.orders.certificate import network_digest
 from neuroasync.core.kernels.order_keys import sample_seed
-from neuroasync.core.model.checks import check_int, must_be, shown
+from neuroasync.core.model.checks import check_int, check_type, must_be, shown
 from neuroasync.core.model.model import Model
 from neuroasync.metrics.orders.mode_runs import (
     check_run,
@@ -83,7 +83,9 @@ def stress_test(
             network.
         EventsError: An event is not one of the network's inputs.
         ForwardStepLimitError, PassLimitError: A sample exceeded a limit.
+        TypeError: ``bundle`` is no bundle.
     """
+    check_type("bundle", bundle, Bundle)
     check_samples(samples)
     first = check_run(until, first)
     if stresses is None:

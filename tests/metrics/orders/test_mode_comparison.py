@@ -157,3 +157,5 @@ def test_no_samples_and_bad_options_are_refused(digits):
     for other, name in ((samples[0], "SpikeTrain"), (None, "NoneType"), ([samples[0]], "list")):
         with pytest.raises(ValueError, match=f"`samples` must be SpikeTrains, .*, got {name}$"):
             compare_modes(bundle, other)
+    with pytest.raises(TypeError, match=r"^`bundle` must be a Bundle, got Model$"):
+        compare_modes(bundle.model, samples)

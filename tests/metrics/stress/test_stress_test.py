@@ -183,6 +183,8 @@ def test_bad_arguments_are_refused(digits):
     ):
         with pytest.raises(ValueError, match=message):
             stress_test(bundle, samples, **options)
+    with pytest.raises(TypeError, match=r"^`bundle` must be a Bundle, got str$"):
+        stress_test("unlayered", samples)
     with pytest.raises(ValueError, match="`samples` must have at least one sample"):
         stress_test(bundle, samples[:0])
     with pytest.raises(ValueError, match=r"`samples` must be SpikeTrains, .*, got SpikeTrain$"):
