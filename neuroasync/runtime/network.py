@@ -274,7 +274,7 @@ class Network:
             ForwardStepLimitError, LimitError: a sample exceeded a limit.
             ClosedError: the network is not open, or was closed meanwhile; or the cluster is not
                 connected.
-            TypeError: ``cluster`` is not a cluster, or ``recorder`` is not a recorder.
+            TypeError: ``cluster`` or ``recorder`` has another type, or an option cannot be pickled.
             ClusterError: Ray could not run a task, even after retries.
         """
         self._lifecycle.check_open()
