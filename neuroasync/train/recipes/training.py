@@ -8,6 +8,8 @@ from typing import Final, TypeAlias
 
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, Scalar
+from neuroasync.core.formats.field_checks import checked_meta
+from neuroasync.core.model.checks import check_type
 from neuroasync.core.model.topology import parse_topology
 from neuroasync.datasets import Dataset
 from neuroasync.metrics import calibrate_over_time
@@ -74,11 +76,19 @@ def train_dataset(
 
     Raises:
         ValueError: The network does not fit the data, or ``init_rate`` is not None with ``start``.
+        BundleError: ``name`` or an entry of ``meta`` is invalid.
+        TypeError: ``dataset``, ``recipe`` or ``start`` has another type.
         CheckpointError: The checkpoint cannot be read or written, or belongs to another training.
         ForwardStepLimitError, LimitError: A sample exceeded a limit.
         FloatingPointError: The loss is no longer finite.
         ExchangeError: The connection to another worker was lost.
     """
+    check_type("dataset", dataset, Dataset)
+    check_type("recipe", recipe, Recipe)
+    if start is not None:
+        check_type("start", start, Bundle)
+    # An entry that is not valid must not be found after hours of training.
+    named, additional = checked_meta({"recipe": name}), checked_meta({} if meta is None else meta)
     config = recipe.config
     _check_start(start, config)
 
@@ -102,7 +112,7 @@ def train_dataset(
             classes=_classes(dataset, start),
             # A topology text does not describe neurons that were learned.
             topology=recipe.topology or None if config.learn is None else None,
-            meta={**_origin(dataset, start), "recipe": name, **entries, **(meta or {})},
+            meta={**_origin(dataset, start), **named, **entries, **additional},
         )
 
     bundle = _finished(export(fitted, {}), dataset.validation, config.seed)

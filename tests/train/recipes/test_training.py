@@ -9,6 +9,7 @@ from neuroasync import SpikeTrain, SpikeTrains, read_bundle
 from neuroasync.core.formats.bundle import dump_bundle
 from neuroasync.datasets import load_dataset
 from neuroasync.datasets.user_data import user_dataset
+from neuroasync.errors import BundleError
 from neuroasync.metrics import StopPoint
 from neuroasync.replay import verify
 from neuroasync.train.recipes import RECIPES, TRAININGS, for_input, recipes_for_topology
@@ -146,3 +147,24 @@ def test_a_bundle_keeps_the_duration_of_the_training_and_is_calibrated_with_it()
     assert all(result.holds for result in verify(bundle))
     whole = train_dataset(dataset, short(RECIPES_OF_USER["layered"]), name="layered")
     assert whole.duration_us is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"meta": {"a": [1]}}, BundleError, r"`meta\['a'\]` must be text, a number, a bool or nil"),
+        ({"meta": 3}, BundleError, "`meta` must be a map from text to plain values, got int"),
+        ({"name": ["layered"]}, BundleError, r"`meta\['recipe'\]` must be text"),
+        ({"recipe": "layered"}, TypeError, "`recipe` must be a Recipe, got str"),
+        ({"dataset": some(4)}, TypeError, "`dataset` must be a Dataset, got SpikeTrains"),
+        ({"start": "layered"}, TypeError, "`start` must be a Bundle, got str"),
+    ],
+)
+def test_arguments_are_checked_before_the_training(changes, error, message, monkeypatch):
+    trained = []
+    monkeypatch.setattr("neuroasync.train.recipes.training.fit", trained.append)
+    dataset = user_dataset("mine.npz", some(20), timestep_us=1000, classes=2)
+    arguments = {"dataset": dataset, "recipe": RECIPES_OF_USER["layered"], "name": "layered"}
+    with pytest.raises(error, match=f"^{message}"):
+        train_dataset(**arguments | changes)
+    assert trained == []
