@@ -12,6 +12,7 @@ __all__ = [
     "as_integer",
     "as_number",
     "at_path",
+    "check_callback",
     "check_int",
     "check_ints",
     "check_shape",
@@ -101,6 +102,12 @@ def as_number(value: object) -> int | float | None:
     if integer is not None or isinstance(value, bool) or not isinstance(value, numbers.Real):
         return integer
     return float(value)
+
+
+def check_callback(path: str, value: object) -> None:
+    """Raise ValueError unless ``value`` is a function or None."""
+    if value is not None and not callable(value):
+        raise ValueError(must_be(path, "a function", shown(value)))
 
 
 def check_int(

@@ -21,7 +21,7 @@ from neuroasync.core.formats.orders.certificate import (
     network_digest,
 )
 from neuroasync.core.formats.orders.run_modes import RunModes, parse_run_modes
-from neuroasync.core.model.checks import check_int, check_type, must_be, shown
+from neuroasync.core.model.checks import check_callback, check_int, check_type, must_be, shown
 from neuroasync.metrics.orders.mode_runs import (
     check_run,
     check_samples,
@@ -123,6 +123,7 @@ def compare_modes(
     """
     check_type("bundle", bundle, Bundle)
     check_samples(samples)
+    check_callback("on_run", on_run)
     first = check_run(until, first)
     modes = parse_run_modes(modes) if isinstance(modes, str) else modes
     if not isinstance(modes, RunModes):

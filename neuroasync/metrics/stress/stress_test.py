@@ -17,7 +17,7 @@ from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, PolicySpec
 from neuroasync.core.formats.orders.certificate import network_digest
 from neuroasync.core.kernels.order_keys import sample_seed
-from neuroasync.core.model.checks import check_int, check_type, must_be, shown
+from neuroasync.core.model.checks import check_callback, check_int, check_type, must_be, shown
 from neuroasync.core.model.model import Model
 from neuroasync.metrics.orders.mode_runs import (
     check_run,
@@ -87,6 +87,7 @@ def stress_test(
     """
     check_type("bundle", bundle, Bundle)
     check_samples(samples)
+    check_callback("on_run", on_run)
     first = check_run(until, first)
     if stresses is None:
         stresses = default_stresses(bundle.model)

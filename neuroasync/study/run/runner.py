@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from neuroasync.core.formats.bundle import Bundle, write_bundle
-from neuroasync.core.model.checks import check_type
+from neuroasync.core.model.checks import check_callback, check_type
 from neuroasync.core.recording.file import write_recording
 from neuroasync.study.design.case import StudyNetwork, StudyPlan
 from neuroasync.study.report.report import write_report
@@ -66,6 +66,7 @@ def run_study(
         ClusterError: Ray could not run a task, even after retries.
     """
     check_type("plan", plan, StudyPlan)
+    check_callback("on_progress", on_progress)
     out = Path(out)
     versions, is_new = package_versions(), not out.exists()
     with ExitStack() as stack:

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, Scalar
 from neuroasync.core.formats.field_checks import checked_meta
-from neuroasync.core.model.checks import check_type
+from neuroasync.core.model.checks import check_callback, check_type
 from neuroasync.core.model.topology import parse_topology
 from neuroasync.datasets import Dataset
 from neuroasync.metrics import calibrate_over_time
@@ -87,6 +87,7 @@ def train_dataset(
     check_type("recipe", recipe, Recipe)
     if start is not None:
         check_type("start", start, Bundle)
+    check_callback("on_batch", on_batch)
     # An entry that is not valid must not be found after hours of training.
     named, additional = checked_meta({"recipe": name}), checked_meta({} if meta is None else meta)
     config = recipe.config

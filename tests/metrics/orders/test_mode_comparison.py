@@ -148,6 +148,7 @@ def test_no_samples_and_bad_options_are_refused(digits):
     for options, message in (
         ({"modes": [bundle.policy]}, r"`modes` must be RunModes or their text form, got \[Policy"),
         ({"until": lambda *_: True}, "`until` must be the text of a stop rule, got <function"),
+        ({"on_run": 3}, "`on_run` must be a function, got 3"),
         ({"first": -1}, "`first` must be an integer of at least 0, got -1"),
         ({"first": 2**53 + 1}, "`first` must be an integer"),
         ({"first": 1.5}, "`first` must be an integer"),

@@ -173,6 +173,7 @@ def test_bad_arguments_are_refused(digits):
         ({"stresses": []}, "`stresses` must be a list of 1 to 1024 stresses"),
         ({"stresses": ["fifo"]}, r"`stresses\[0\]` must be a Stress"),
         ({"stresses": [Stress("weight-bits", 4)] * 2}, r"`stresses\[1\]` must be different"),
+        ({"on_run": 3}, "`on_run` must be a function, got 3"),
         ({"seeds": 0}, "`seeds` must be an integer from 1"),
         ({"seed": 2**64 - 1}, "`seed` must be an integer of at most"),
         ({"mode": "random"}, "`mode` must be a PolicySpec or None, got 'random'"),

@@ -234,3 +234,10 @@ def test_output_path_that_is_a_file_is_rejected(finished, tmp_path):
     (tmp_path / "out").write_text("")
     with pytest.raises(StudyError, match=r"/out': must be a folder, but is a file$"):
         run_study(finished.plan, tmp_path / "out")
+
+
+def test_arguments_of_other_types_are_rejected(finished, tmp_path):
+    with pytest.raises(TypeError, match=r"^`plan` must be a StudyPlan, got tuple$"):
+        run_study(finished.plan.cases, tmp_path)
+    with pytest.raises(ValueError, match=r"^`on_progress` must be a function, got 3$"):
+        run_study(finished.plan, tmp_path, 3)

@@ -157,6 +157,7 @@ def test_a_bundle_keeps_the_duration_of_the_training_and_is_calibrated_with_it()
         ({"name": ["layered"]}, BundleError, r"`meta\['recipe'\]` must be text"),
         ({"recipe": "layered"}, TypeError, "`recipe` must be a Recipe, got str"),
         ({"dataset": some(4)}, TypeError, "`dataset` must be a Dataset, got SpikeTrains"),
+        ({"on_batch": 3}, ValueError, "`on_batch` must be a function, got 3"),
         ({"start": "layered"}, TypeError, "`start` must be a Bundle, got str"),
     ],
 )
