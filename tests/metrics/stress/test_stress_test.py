@@ -145,6 +145,17 @@ def test_a_stress_that_does_not_fit_is_refused_before_anything_runs():
     assert not done
 
 
+def test_a_run_mode_without_calibration_is_refused_before_anything_runs(digits):
+    bundle, samples = digits
+    runs = []
+    with pytest.raises(na.StopRuleError, match=r"calibrated for random, .* this call uses fifo"):
+        stress_test(
+            bundle, samples, "weight-bits 4; order fifo", until="confidence(0.9)",
+            on_run=lambda *done: runs.append(done),
+        )  # fmt: skip
+    assert runs == []
+
+
 def test_a_delay_that_is_too_long_is_refused():
     model = chain().model
     slow = tuple(replace(c, delay_us=1000) for c in model.connections)
