@@ -20,7 +20,7 @@ from neuroasync.cli.options import (
     seed_option,
 )
 from neuroasync.cli.output import echo_json, echo_text, format_number
-from neuroasync.cli.output_paths import check_output
+from neuroasync.cli.output_paths import check_output, write_error
 from neuroasync.cli.progress import progress
 from neuroasync.cli.tables import echo, key_value_table, table
 
@@ -132,11 +132,19 @@ def compare(
             net, spikes[numbers.start : numbers.stop], chosen, orders=orders, until=until,
             seed=seed, first=numbers.start, on_run=lambda done, total: advance(done, "", total),
         )  # fmt: skip
-    if output is not None:
-        write_bundle(replace(net, certificate=compared.certificate), output)
+
+    def write() -> None:
+        if output is not None:
+            write_bundle(replace(net, certificate=compared.certificate), output)
+
+    failure = write_error(write)
+    _report(compared, len(numbers), output if failure is None else None, json)
+    if failure is not None:
+        raise failure
     if plot is not None:
         _draw(compared, f"{bundle}, {len(numbers)} samples", plot)
-    _report(compared, len(numbers), output, plot, json)
+        if not json:
+            echo_text(f"drawn in {plot}")  # a path must not be folded
 
 
 def _modes_text(modes: str | None, sizes: list[int] | None) -> str:
@@ -152,9 +160,7 @@ def _modes_text(modes: str | None, sizes: list[int] | None) -> str:
     return ALL_MODES.replace("F=1,8", f"F={','.join(map(str, dict.fromkeys(sizes)))}")
 
 
-def _report(
-    compared: "ModeComparison", samples: int, output: Path | None, plot: Path | None, json: bool
-) -> None:
+def _report(compared: "ModeComparison", samples: int, output: Path | None, json: bool) -> None:
     """Write the result to stdout."""
     from neuroasync.cli.bundle_tables import certificate_json, certificate_pairs
 
@@ -171,8 +177,6 @@ def _report(
     if certificate is not None:
         written = [] if output is None else [("written", output)]
         echo("", key_value_table([*certificate_pairs(certificate), *written]))
-    if plot is not None:
-        echo_text(f"drawn in {plot}")  # a path must not be folded
 
 
 def _table(compared: "ModeComparison") -> "RenderableType":
