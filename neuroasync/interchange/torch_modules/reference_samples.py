@@ -111,7 +111,8 @@ def frames_of(
     step_us = microseconds(timestep_us, "timestep_us", at_least=1)
     if timesteps is not None:
         timesteps = check_int("timesteps", timesteps, 1, limits.MAX_PASSES, ValueError)
-    return ReferenceSamples(samples, step_us, timesteps).frames(range(len(samples)))
+    binned = ReferenceSamples(samples, step_us, timesteps, name="samples")
+    return binned.frames(range(len(samples)))
 
 
 def _trains_of(
