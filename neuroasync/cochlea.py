@@ -104,11 +104,11 @@ def encode_sound(
         ValueError: There is no recording, one is not mono int16, or the sample rate is not
             supported.
     """
+    envelopes = sound_envelopes(sounds, sample_rate_hz)
+    if not envelopes:
+        raise ValueError("`sounds` must have at least one recording, got none")
     silence = np.zeros((1, CHANNELS), np.int64)
-    signals = [
-        np.concatenate([silence, levels(envelope)])
-        for envelope in sound_envelopes(sounds, sample_rate_hz)
-    ]
+    signals = [np.concatenate([silence, levels(envelope)]) for envelope in envelopes]
     return encode_delta(signals, _UNITS_PER_STEP, FRAME_US, labels)
 
 
@@ -152,13 +152,19 @@ def sound_envelopes(sounds: Sequence[ArrayLike], sample_rate_hz: int) -> list[Fl
     if rate is None or not _MIN_RATE_HZ <= rate <= _MAX_RATE_HZ:
         requirement = f"an integer from {_MIN_RATE_HZ} to {_MAX_RATE_HZ}"
         raise ValueError(must_be("sample_rate_hz", requirement, shown(sample_rate_hz)))
-    waves: list[NDArray[Any]] = [np.asarray(sound) for sound in sounds]
-    for k, wave in enumerate(waves):
+    waves: list[NDArray[Any]] = []
+    for k, sound in enumerate(sounds):
+        try:
+            wave = np.asarray(sound)
+        except ValueError as error:  # lists of different lengths
+            requirement = "a one-dimensional int16 array"
+            raise ValueError(must_be(f"sounds[{k}]", requirement, shown(sound))) from error
         if wave.dtype != np.int16 or wave.ndim != 1:
             raise ValueError(
                 f"`sounds[{k}]` must be a one-dimensional int16 array, "
                 f"got {wave.dtype} of shape {wave.shape}"
             )
+        waves.append(wave)
     if rate * FRAME_US % 10**6:
         waves = [_resampled(wave, rate, _TARGET_RATE_HZ) for wave in waves]
         rate = _TARGET_RATE_HZ
@@ -189,7 +195,12 @@ def levels(envelope: Floats) -> NDArray[np.int64]:
 
     Returns:
         i64[frames, 32]. Values below the floor have the level 0.
+
+    Raises:
+        ValueError: A value is below 0 or not finite.
     """
+    if not np.all(np.isfinite(envelope) & (envelope >= 0)):
+        raise ValueError("`envelope` must have finite values of at least 0")
     peak = envelope.max(initial=0.0)
     if peak == 0:
         return np.zeros(envelope.shape, np.int64)

@@ -195,12 +195,14 @@ def encode_delta(
         raise ValueError(must_be("threshold", "a finite number above 0", shown(threshold)))
     step_us = microseconds(timestep_us, "timestep_us", 1)
     arrays = [_numbers(f"signals[{k}]", signal) for k, signal in enumerate(signals)]
+    if not arrays:
+        raise ValueError("`signals` must have at least one signal, got none")
     shapes = {array.shape[1:] for array in arrays if array.ndim > 1}
     if len(shapes) != 1 or not all(array.ndim > 1 and len(array) for array in arrays):
         found = sorted({array.shape for array in arrays})
         raise ValueError(
-            "`signals` must be arrays [timesteps, ...] that differ only in the number of "
-            f"timesteps, got shapes {found!r:.80}"
+            "`signals` must be arrays [timesteps, ...] of at least one timestep that differ only "
+            f"in the number of timesteps, got shapes {found!r:.80}"
         )
     if not all(np.all(np.isfinite(array)) for array in arrays):
         raise ValueError("`signals` must have finite values only")

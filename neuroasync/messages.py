@@ -51,7 +51,7 @@ from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.immutable import array_of_bytes, immutable_copy
 from neuroasync.core.kernels.messages.binary_decisions import max_size, write_decision
 from neuroasync.core.kernels.messages.binary_events import read_events
-from neuroasync.core.model.checks import printable
+from neuroasync.core.model.checks import as_number, check_int, must_be, printable, shown
 from neuroasync.errors import EventsError, MessageError
 
 __all__ = [
@@ -136,23 +136,32 @@ def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -
 
     Raises:
         MessageError: the message is too large, damaged, or breaks the rules of the format.
+        TypeError: ``data`` is neither text nor bytes.
         ImportError: msgspec is not installed; it comes with the extras ``serve`` and ``websocket``.
     """
-    if len(data) <= max_bytes and type(data) is bytes and (usual := _usual_events(data)):
+    if type(data) is bytes and len(data) <= max_bytes and (usual := _usual_events(data)):
         return EventMessage(*usual)
     return _parse_any(data, max_bytes)
 
 
 def _parse_any(data: str | bytes, max_bytes: int) -> EventMessage:
     """Do what :func:`parse_events` does, for messages of all forms."""
+    if not isinstance(data, str | bytes | bytearray | memoryview):
+        raise TypeError(must_be("data", "JSON text or MessagePack bytes", shown(data)))
     if len(data) > max_bytes:
-        raise MessageError(f"the message has {len(data)} bytes, the limit is {max_bytes}")
+        unit = "characters" if isinstance(data, str) else "bytes"
+        raise MessageError(f"the message has {len(data)} {unit}, the limit is {max_bytes}")
     decoders = _decoders()
     try:
         fields = decoders.from_json(data) if isinstance(data, str) else decoders.from_msgpack(data)
     except RecursionError:
         raise MessageError("the message is nested too deeply") from None
     except decoders.errors as error:
+        if not isinstance(data, str) and bytes(data[:1]) == b"{":  # the number 123 in MessagePack
+            raise MessageError(
+                "the message must be MessagePack, because it is bytes, but looks like JSON; JSON "
+                "must be text"
+            ) from error
         raise MessageError(_reworded(error)) from error
     if (fields.t_us is None) != (fields.index is None):
         given, missing = ("t_us", "index") if fields.index is None else ("index", "t_us")
@@ -173,16 +182,16 @@ def parse_sample(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -
 
     Args:
         data: the message.
-        max_bytes: maximum size of the message in bytes.
+        max_bytes: as for :func:`parse_events`.
 
     Returns:
         The events; None for a message that is only a part of a sample, or that requests provisional
         decisions.
 
     Raises:
-        MessageError: the message is malformed or too large.
+        MessageError, TypeError, ImportError: as for :func:`parse_events`.
     """
-    if len(data) <= max_bytes and type(data) is bytes and (usual := _usual_events(data)):
+    if type(data) is bytes and len(data) <= max_bytes and (usual := _usual_events(data)):
         events, is_end = usual
         return events if is_end else None
     message = _parse_any(data, max_bytes)
@@ -247,11 +256,16 @@ def format_decision(
         sample: number of the sample in its stream, from 0.
         latency_ms: time that the decision took, ms. The sender chooses what it measures.
         binary: whether to write MessagePack instead of JSON.
+
+    Raises:
+        ValueError: ``sample`` is no integer of at least 0, or ``latency_ms`` is no finite number.
     """
-    if binary and type(sample) is int and 0 <= sample < 2**63:
+    sample = check_int("sample", sample, 0, 2**63 - 1, ValueError)
+    latency_ms = _checked_latency(latency_ms)
+    if binary:
         outcome = outcome_of(decision)
         if outcome is not None and not outcome.layout.has_readout:
-            return _format_voted(outcome, sample, round(float(latency_ms), 3))
+            return _format_voted(outcome, sample, latency_ms)
     reported = reported_fields(decision)
     fields: dict[str, object] = {
         "sample": sample,
@@ -260,12 +274,20 @@ def format_decision(
         "votes": reported.votes,
         "spikes": reported.spikes,
         "rounds": reported.rounds,
-        "latency_ms": round(latency_ms, 3),
+        "latency_ms": latency_ms,
         "final": reported.is_final,
     }
     if reported.potentials is not None:  # JSON has no infinity
         fields["potentials"] = [x if math.isfinite(x) else None for x in reported.potentials]
     return _pack(fields, binary)
+
+
+def _checked_latency(latency_ms: float) -> float:
+    """Return a latency, rounded to µs."""
+    number = as_number(latency_ms)
+    if number is None or not math.isfinite(number):
+        raise ValueError(must_be("latency_ms", "a finite number", shown(latency_ms)))
+    return round(float(number), 3)
 
 
 def _format_voted(outcome: Outcome, sample: int, latency_ms: float) -> bytes:

@@ -9,7 +9,6 @@ A sink is a plain or async function that takes one decision::
         await pump(session.stream(source), sink)
 """
 
-import asyncio
 import errno
 import inspect
 import os
@@ -109,9 +108,15 @@ class WebsocketSink:
     Args:
         connection: an object with an async method ``send``; the caller closes it.
         binary: whether to send MessagePack instead of JSON.
+
+    Raises:
+        TypeError: ``connection`` has no method ``send``.
     """
 
     def __init__(self, connection: _Connection, *, binary: bool = False) -> None:
+        if not callable(getattr(connection, "send", None)):
+            requirement = "a websocket with an async method `send`"
+            raise TypeError(must_be("connection", requirement, shown(connection)))
         self._connection = connection
         self._binary = binary
         self._sample = 0
@@ -124,19 +129,28 @@ class WebsocketSink:
         """Send a decision.
 
         Cancellation: the message may have been sent or not; the sample's number is used up.
+
+        Raises:
+            TypeError: ``connection.send`` is not async; the message may have been sent.
         """
         message = format_decision(
             decision, self._sample, decision.wall_s * 1000, binary=self._binary
         )
         self._sample += decision.is_final
-        await self._connection.send(message)
+        sending = self._connection.send(message)
+        if not inspect.isawaitable(sending):
+            raise TypeError(
+                must_be("connection", "a websocket whose `send` is async", shown(self._connection))
+            )
+        await sending
 
 
 class JsonLines:
     """A sink that writes each decision as a line of JSON; use it in ``async with``.
 
-    The lines are messages of :mod:`neuroasync.messages`. Samples are numbered from 0;
-    ``latency_ms`` is the ``wall_s`` of the decision. Each line is written and flushed in a thread.
+    The lines are messages of :mod:`neuroasync.messages`. Samples are numbered from 0 in each
+    block; ``latency_ms`` is the ``wall_s`` of the decision. Each line is written and flushed in a
+    thread.
 
     Cancellation: a line is always written completely.
 
@@ -182,13 +196,20 @@ class JsonLines:
         """Open the file.
 
         Cancellation: the file is not open, but it may have been created or emptied.
+
+        Raises:
+            RuntimeError: the sink is in an ``async with`` block already.
+            OSError: the file cannot be opened.
         """
+        if self._is_wanted:
+            raise RuntimeError("the sink is open already; create another one for another stream")
         self._is_wanted = True
         try:
             await run_in_thread(self._open)
-        except asyncio.CancelledError:
+        except BaseException:
             await run_in_thread(self._close)
             raise
+        self._sample = 0
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -90,7 +90,12 @@ async def test_binary_and_text_messages_have_the_same_fields(neuron, names):
         for events in ([], [0], [0, 1], [2, 2, 1], [1] * 300):
             decision = await network.decide((np.arange(len(events)) * 1000, events))
             for said in (decision, replace(decision, is_final=False)):
-                for sample, latency_ms in ((1000, 12.345), (-2, 0.0), (2**63, 1.0), (5, 31.7595)):
+                for sample, latency_ms in (
+                    (1000, 12.345),
+                    (0, 0.0),
+                    (2**63 - 1, 1.0),
+                    (5, 31.7595),
+                ):
                     binary = format_decision(said, sample, latency_ms, binary=True)
                     fields = json.loads(format_decision(said, sample, latency_ms))
                     assert binary == msgpack.packb(fields)

@@ -70,6 +70,12 @@ def test_levels_count_eighths_of_3_db_from_40_db_below_the_maximum():
     assert levels(np.zeros((2, 3))).tolist() == [[0, 0, 0], [0, 0, 0]]
 
 
+@pytest.mark.parametrize("value", [-1.0, math.nan, math.inf])
+def test_levels_of_what_is_no_envelope_are_refused(value):
+    with pytest.raises(ValueError, match=r"^`envelope` must have finite values of at least 0$"):
+        levels(np.array([[1.0, value]]))
+
+
 def test_tone_gives_on_spikes_at_its_start_and_off_spikes_after_its_end():
     hz = centre_frequencies()[16]
     sound = np.concatenate([tone(hz), np.zeros(1600, np.int16)])
@@ -185,7 +191,8 @@ def test_no_constant_is_so_close_to_a_rounding_tie_that_machines_could_differ(mo
             8000,
             r"`sounds\[0\]` must be a one-dim.*, got int16 of shape \(2, 5\)",
         ),
-        ([], 8000, "`signals` must be"),
+        ([[1, [2]]], 8000, r"`sounds\[0\]` must be a one-dim.*, got \[1, \[2\]\]"),
+        ([], 8000, "`sounds` must have at least one recording, got none"),
     ],
 )
 def test_invalid_sound_or_sample_rate_is_rejected(sounds, rate, message):

@@ -8,6 +8,7 @@ import inspect
 import io
 import pickle
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -147,7 +148,7 @@ async def test_objects_of_an_event_loop_and_of_one_reader_refuse_to_be_copied(du
             sources.UdpSource((4,)),
             sources.WebsocketSource("ws://localhost", 4),
             sinks.JsonLines(io.StringIO()),
-            sinks.WebsocketSink(queue),
+            sinks.WebsocketSink(SimpleNamespace(send=queue.put)),
         ]
         async with sources.buffered(Waiting()) as buffered:
             for value in (*refused, buffered):

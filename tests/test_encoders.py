@@ -183,15 +183,15 @@ def test_the_delta_code_does_not_depend_on_the_type_of_the_signal(dtype):
         ([[[0]]], 0, 1, "`threshold` must be a finite number above 0, got 0"),
         ([[[0]]], float("nan"), 1, "`threshold` must be a finite number above 0, got nan"),
         ([[[0]]], 1, 0, "`timestep_us` must be an integer of at least 1, got 0"),
-        ([], 1, 1, "`signals` must be arrays"),
+        ([], 1, 1, "`signals` must have at least one signal, got none"),
         (
             [[1, 2]],
             1,
             1,
-            r"`signals` must be arrays \[timesteps, ...\] that differ .* got shapes \[\(2,\)\]",
+            r"`signals` must be arrays \[timesteps, ...\] of at least .* got shapes \[\(2,\)\]",
         ),
         ([[[0]], [[0, 1]]], 1, 1, "`signals` must be arrays"),
-        ([np.zeros((0, 2))], 1, 1, "`signals` must be arrays"),
+        ([np.zeros((0, 2))], 1, 1, "`signals` must be arrays .* of at least one timestep"),
         ([[[float("inf")]]], 1, 1, "`signals` must have finite values only"),
     ],
 )

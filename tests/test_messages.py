@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import math
+import re
 from dataclasses import replace
 
 import msgpack
@@ -12,7 +14,13 @@ from hypothesis import strategies as st
 
 from neuroasync import MessageError, SpikeTrain, limits
 from neuroasync.core.engine.decision import Decision
-from neuroasync.messages import EventMessage, format_decision, format_events, parse_events
+from neuroasync.messages import (
+    EventMessage,
+    format_decision,
+    format_events,
+    parse_events,
+    parse_sample,
+)
 
 DECISION = Decision(
     label=2,
@@ -137,8 +145,9 @@ def test_invalid_messagepack_is_rejected(data):
 def test_message_above_the_limit_is_not_parsed(binary):
     data = written({"t_us": [0] * 1000, "index": [0] * 1000}, binary)
     assert parse_events(data, max_bytes=len(data)).events.t_us.size == 1000
+    unit = "bytes" if binary else "characters"
     with pytest.raises(
-        MessageError, match=rf"^the message has {len(data)} bytes, the limit is 100$"
+        MessageError, match=rf"^the message has {len(data)} {unit}, the limit is 100$"
     ):
         parse_events(data, max_bytes=100)
     assert limits.MAX_MESSAGE_BYTES == 2**20
@@ -217,6 +226,39 @@ def test_decision_has_its_keys_in_order(binary):
         ("latency_ms", 1.523),
         ("final", True),
     ]
+
+
+@either
+@pytest.mark.parametrize("latency_ms", [np.float32(2), np.int64(2), 2])
+def test_a_decision_takes_numbers_of_numpy(latency_ms, binary):
+    data = format_decision(DECISION, np.int64(7), latency_ms, binary=binary)
+    assert data == format_decision(DECISION, 7, 2.0, binary=binary)
+
+
+@either
+@pytest.mark.parametrize(
+    ("sample", "latency_ms", "error"),
+    [
+        (-1, 0.0, "`sample` must be an integer of at least 0, got -1"),
+        (2**63, 0.0, f"`sample` must be an integer of at most {2**63 - 1}, got {2**63}"),
+        ("1", 0.0, "`sample` must be an integer of at least 0, got '1'"),
+        (0, math.nan, "`latency_ms` must be a finite number, got nan"),  # JSON has no NaN
+        (0, None, "`latency_ms` must be a finite number, got None"),
+    ],
+)
+def test_a_decision_needs_a_number_and_a_finite_latency(sample, latency_ms, error, binary):
+    with pytest.raises(ValueError, match=f"^{re.escape(error)}$"):
+        format_decision(DECISION, sample, latency_ms, binary=binary)
+
+
+@pytest.mark.parametrize("parse", [parse_events, parse_sample])
+def test_a_message_is_text_or_bytes(parse):
+    with pytest.raises(
+        TypeError, match=r"^`data` must be JSON text or MessagePack bytes, got None"
+    ):
+        parse(None)
+    with pytest.raises(MessageError, match=r"but looks like JSON; JSON must be text$"):
+        parse(b'{"t_us": [0], "index": [1]}')
 
 
 def test_a_decision_without_a_label_has_nulls():

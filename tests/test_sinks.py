@@ -226,6 +226,46 @@ async def test_a_file_that_cannot_be_written_raises_oserror(tmp_path):
         await JsonLines(tmp_path / "out.jsonl")(decision(0))
 
 
+async def test_each_block_overwrites_the_file_and_numbers_samples_from_0(tmp_path, no_leaks):
+    sink = JsonLines(tmp_path / "out.jsonl")
+    for decisions in (FIVE, FIVE[:2]):
+        async with sink:
+            await pump(each(*decisions), sink)
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert [json.loads(line)["sample"] for line in lines] == [0, 1]
+
+
+async def test_an_open_file_is_not_opened_again(tmp_path, no_leaks):
+    sink = JsonLines(tmp_path / "out.jsonl")
+    async with sink:
+        await sink(decision(0))
+        with pytest.raises(RuntimeError, match=r"^the sink is open already"):
+            await sink.__aenter__()
+        await sink(decision(1))
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2
+
+
+async def test_a_sink_can_be_opened_after_a_failure(tmp_path, no_leaks):
+    sink = JsonLines(tmp_path / "late" / "out.jsonl")
+    with pytest.raises(FileNotFoundError):
+        await sink.__aenter__()
+    (tmp_path / "late").mkdir()
+    async with sink:
+        await sink(decision(0))
+    assert (tmp_path / "late" / "out.jsonl").read_text().count("\n") == 1
+
+
+async def test_a_connection_must_have_an_async_send():
+    class Blocking:
+        def send(self, message):
+            pass
+
+    with pytest.raises(TypeError, match=r"^`connection` must be a websocket with an async method"):
+        WebsocketSink(None)
+    with pytest.raises(TypeError, match=r"^`connection` must be a websocket whose `send` is async"):
+        await WebsocketSink(Blocking())(decision(0))
+
+
 @pytest.mark.parametrize("binary", [False, True])
 async def test_a_websocket_receives_one_message_per_decision(binary, no_leaks):
     async def handler(connection):

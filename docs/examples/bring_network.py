@@ -4,7 +4,6 @@ The example needs torch and snnTorch.
 """
 
 # --8<-- [start:train]
-from dataclasses import replace
 
 import snntorch as snn
 import torch
@@ -65,7 +64,7 @@ na.write_spikes(digits.test, "digits.npz")
 
 # --8<-- [start:tune]
 recipe = for_input(fine_tuning(RECIPES["digits"]["unlayered-random"], bundle), "queued")
-recipe = replace(recipe, config=replace(recipe.config, epochs=4))
+recipe = recipe.with_training(epochs=4)
 tuned = train_dataset(digits, recipe, name="unlayered-random", start=bundle)
 na.write_bundle(tuned, "free.nab")
 # --8<-- [end:tune]

@@ -1,7 +1,6 @@
 """Train a network by two workers of a Ray cluster, and again by this process alone."""
 
 import asyncio
-from dataclasses import replace
 
 from neuroasync import Bundle
 from neuroasync.cluster import Cluster
@@ -9,8 +8,7 @@ from neuroasync.datasets import load_dataset
 from neuroasync.train.recipes import RECIPES, train_dataset
 
 digits = load_dataset("digits").at_most(train=300, measured=100)
-recipe = RECIPES["digits"]["unlayered-random"]
-recipe = replace(recipe, config=replace(recipe.config, epochs=2, device="cpu"))
+recipe = RECIPES["digits"]["unlayered-random"].with_training(epochs=2, device="cpu")
 
 
 async def train() -> Bundle:

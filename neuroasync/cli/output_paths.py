@@ -1,11 +1,13 @@
-"""Checks of output paths, made before hours of work instead of after them."""
+"""Output files: checks before hours of work, and errors that do not lose its results."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from neuroasync.cli.exit_codes import CliError
+from neuroasync.errors import NeuroasyncError
 
-__all__ = ["check_folder", "check_output"]
+__all__ = ["check_folder", "check_output", "write_error"]
 
 
 def check_output(path: Path, *inputs: str | Path) -> None:
@@ -29,6 +31,15 @@ def check_output(path: Path, *inputs: str | Path) -> None:
     if path.exists() and not path.is_file():
         raise CliError(f"{str(path)!r}: cannot be written, because it is not a regular file")
     _check_parent(path, path.parent)
+
+
+def write_error(write: Callable[[], None]) -> NeuroasyncError | None:
+    """Write files, and return the error, which should be raised after the results were reported."""
+    try:
+        write()
+    except NeuroasyncError as error:
+        return error
+    return None
 
 
 def check_folder(path: Path) -> None:

@@ -1,5 +1,6 @@
 """Decisions on the rows of a Ray dataset, which may be larger than the memory of any machine."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.run_settings import check_seed
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.kernels.order_keys import sample_seed
+from neuroasync.core.model.checks import as_number, must_be
 from neuroasync.errors import EventsError
 from neuroasync.runtime.batch.blocking import run_blocking
 from neuroasync.runtime.network import Network
@@ -129,15 +131,22 @@ class BatchDecider:
 
 def _samples(batch: Mapping[str, NDArray[Any]]) -> Iterator[tuple[int, tuple[Any, ...]]]:
     """Yield the number of each sample, and its times, indices and values."""
-    numbers = batch["number"]
-    if numbers.dtype.kind not in "iu" or numbers.min(initial=0) < 0:
-        raise EventsError("`number` must have integers of at least 0, without nulls")
+    numbers = np.asarray(batch["number"])
+    if numbers.ndim != 1 or (numbers.size and numbers.dtype.kind not in "iu"):
+        raise EventsError("`number` must have one integer per sample, without nulls")
+    if numbers.min(initial=0) < 0:
+        raise EventsError(must_be("number", "at least 0", str(numbers.min())))
     values = batch.get("value", [None] * len(numbers))
-    columns = zip(numbers.tolist(), batch["t_us"], batch["index"], values, strict=True)
-    for number, t_us, index, value in columns:
+    columns = {"t_us": batch["t_us"], "index": batch["index"], "value": values}
+    for name, column in columns.items():
+        if len(column) != len(numbers):
+            requirement = f"of the same length as `number` ({len(numbers)})"
+            raise EventsError(must_be(name, requirement, f"{len(column)} entries"))
+    for number, t_us, index, value in zip(numbers.tolist(), *columns.values(), strict=True):
         yield number, (t_us, index, None if _is_null(value) else value)
 
 
 def _is_null(value: Any) -> bool:
     """Return whether a list is missing. Between arrays, Ray passes NaN for it."""
-    return value is None or (np.ndim(value) == 0 and bool(np.isnan(value)))
+    number = as_number(value)
+    return value is None or (number is not None and math.isnan(number))

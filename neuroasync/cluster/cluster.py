@@ -15,7 +15,7 @@ from neuroasync.cluster.tasks import ClusterError
 from neuroasync.core.copies import cannot_copy
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.formats.bundle import Bundle, Scalar
-from neuroasync.core.model.checks import check_int
+from neuroasync.core.model.checks import check_callback, check_int
 from neuroasync.errors import ClosedError
 from neuroasync.runtime.batch.cluster_job import ClusterJob
 from neuroasync.runtime.network import Network
@@ -194,8 +194,7 @@ class Cluster:
         cpus = self.cpus
         if resume and checkpoint is None:
             raise ValueError("`resume=True` needs a `checkpoint` to continue from, got None")
-        if on_batch is not None and not callable(on_batch):
-            raise ValueError(f"`on_batch` must be a function, got {on_batch!r:.80}")
+        check_callback("on_batch", on_batch)
         # Deciding a data set needs no torch.
         from neuroasync.cluster.train_dataset import train_dataset
         from neuroasync.train.event_record import CHUNKS

@@ -7,7 +7,7 @@ from typing import Any
 from neuroasync.cluster.chunks import Chunks
 from neuroasync.cluster.packed_samples import PackedSamples
 from neuroasync.cluster.tasks import TASKS_PER_CPU, cancel, result_of, submit
-from neuroasync.cluster.worker import DecidedChunk, StoredNetwork, decide_chunk
+from neuroasync.cluster.worker import DecidedChunk, StoredNetwork, decide_chunk, pickled
 from neuroasync.core.engine.decision import Decision
 from neuroasync.runtime.batch.cluster_job import ClusterJob
 from neuroasync.runtime.network import Network
@@ -22,6 +22,8 @@ async def decide_all(
 
     Cancellation: the tasks are cancelled, and have ended.
     """
+    for name, value in job.options.items():
+        pickled(f"`{name}`", value)  # so that an error names it
     stored = await asyncio.to_thread(StoredNetwork.put, job.network)
     data = job.data
     seed, first, duration_us = data.seed, data.first, data.duration_us

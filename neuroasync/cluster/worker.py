@@ -19,7 +19,7 @@ from neuroasync.core.engine.decision import Decision, PackedDecisions
 from neuroasync.core.engine.run_settings import RunOptions
 from neuroasync.runtime.network import Network
 
-__all__ = ["DecidedChunk", "StoredNetwork", "decide_chunk"]
+__all__ = ["DecidedChunk", "StoredNetwork", "decide_chunk", "pickled"]
 
 _MAX_NETWORKS: Final = 4
 """Number of networks that a worker keeps; those used least recently are dropped."""
@@ -28,6 +28,21 @@ _INTERRUPT_CHECK_S: Final = 0.05
 """Time after which a waiting event loop notices that its task was cancelled, s."""
 
 _networks: OrderedDict[bytes, Network] = OrderedDict()
+
+
+def pickled(name: str, value: object) -> bytes:
+    """Return the pickle of a value that workers need.
+
+    Raises:
+        TypeError: the value cannot be pickled.
+    """
+    try:
+        content: bytes = cloudpickle.dumps(value)
+    except Exception as error:
+        raise TypeError(
+            f"{name} cannot be sent to the workers of the cluster: {error or type(error).__name__}"
+        ) from error
+    return content
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +64,10 @@ class StoredNetwork:
         """Put a network into the object store.
 
         Raises:
-            TypeError: the network is open.
+            TypeError: the network is open, or cannot be pickled.
         """
-        pickled = cloudpickle.dumps(network)
-        return cls(hashlib.sha256(pickled).digest(), ray.put(pickled))
+        content = pickled("the network", network)
+        return cls(hashlib.sha256(content).digest(), ray.put(content))
 
     def load(self) -> Network:
         """Return the network that this worker keeps, read when it is first needed."""

@@ -30,12 +30,15 @@ class UserFiles:
         DatasetError: ``validation`` or ``test`` is the same file as ``train``.
     """
 
-    train: str
-    validation: str | None = None
-    test: str | None = None
+    train: str | os.PathLike[str]
+    validation: str | os.PathLike[str] | None = None
+    test: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
         """Check that no training samples are used for validation or testing."""
+        for part in ("train", "validation", "test"):
+            if (path := getattr(self, part)) is not None:
+                object.__setattr__(self, part, os.fspath(path))
         for part, path in (("validation", self.validation), ("test", self.test)):
             if path is not None and os.path.realpath(path) == os.path.realpath(self.train):
                 raise DatasetError(

@@ -21,8 +21,14 @@ class Mean:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> "Mean":
-        """Return the mean of at least one value."""
+        """Return the mean of at least one value.
+
+        Raises:
+            ValueError: There is no value.
+        """
         known = list(values)
+        if not known:
+            raise ValueError("`values` must have at least one value, got none")
         mean = math.fsum(known) / len(known)
         if len(known) < 2:
             return cls(mean, None)

@@ -100,6 +100,7 @@ def summarise(
 ) -> Summary:
     """Summarise the decisions of a run.
 
+    Args:
         decisions: One decision per sample.
         targets: Correct class of each sample, if known.
         neurons: Number of neurons of the network. Without it, ``spikes_per_neuron`` is None.

@@ -28,8 +28,7 @@ from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.model.connections import Pool
 from neuroasync.core.model.model import Model
-from neuroasync.core.recording.recording import Recording
-from neuroasync.errors import RecordingError
+from neuroasync.core.recording.recording import Recording, check_made_with
 from neuroasync.metrics.connection_inputs import connection_inputs
 from neuroasync.metrics.fan_out import fan_out
 
@@ -83,11 +82,7 @@ def workload(recording: Recording, bundle: Bundle) -> Workload:
     Raises:
         RecordingError: The recording was made with another bundle.
     """
-    if recording.info.bundle != bundle.digest.hex():
-        raise RecordingError(
-            f"the recording was made with the bundle with digest {recording.info.bundle}, but the "
-            f"given bundle has digest {bundle.digest.hex()}"
-        )
+    check_made_with(recording, bundle)
     model, samples = bundle.model, len(recording)
     acs = macs = 0
     for number, connection in enumerate(model.connections):

@@ -5,7 +5,14 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-from neuroasync.plot.canvas import COLOURS, MARKERS, new_figure
+from neuroasync.plot.canvas import (
+    COLOURS,
+    MARKERS,
+    add_legend,
+    check_points,
+    new_figure,
+    show_literally,
+)
 
 __all__ = ["plot_comparison"]
 
@@ -24,20 +31,20 @@ def plot_comparison(
         title: Title of the figure.
 
     Raises:
-        ValueError: There are no runs.
+        ValueError: There are no runs, or one has no points.
     """
-    if not runs:
-        raise ValueError("`runs` must have at least one run, got none")
+    check_points(runs)
     figure = new_figure(10, 4.8)
     left, right = figure.subplots(1, 2, sharey=True)
     policies = list(dict.fromkeys(policy for policy, _ in runs))
     modes = list(dict.fromkeys(mode for _, mode in runs))
+    handles = []
     for (policy, mode), points in runs.items():
         k, filled = policies.index(policy), mode == modes[0]
         colour = COLOURS[k % len(COLOURS)]
         size, rounds, spikes, share = zip(*points, strict=True)
         for axis, costs in ((left, rounds), (right, spikes)):
-            axis.plot(
+            (line,) = axis.plot(
                 costs, [100 * s for s in share], color=colour, label=f"{policy}, {mode}",
                 linestyle="-" if filled else ":", marker=MARKERS[k % len(MARKERS)], linewidth=1,
                 markersize=7, markerfacecolor=colour if filled else "white",
@@ -46,6 +53,7 @@ def plot_comparison(
                 axis.annotate(
                     f"{f}", (cost, 100 * s), xytext=(5, 4), textcoords="offset points", fontsize=7
                 )
+        handles.append(line)
     left.set_xscale("log")
     left.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     left.xaxis.set_major_formatter(ScalarFormatter())
@@ -57,6 +65,5 @@ def plot_comparison(
         axis.grid(alpha=0.3)
         axis.set_axisbelow(True)
     figure.suptitle(title, fontsize=11)
-    handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
-    return figure
+    add_legend(figure, handles, 4)
+    return show_literally(figure)

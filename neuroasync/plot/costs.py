@@ -10,7 +10,17 @@ from matplotlib.figure import Figure
 
 from neuroasync.metrics import AnytimeCurve, StopPoint
 from neuroasync.metrics.anytime import Unit
-from neuroasync.plot.canvas import COLOURS, HATCHES, LINES, MARKERS, count_axis, new_figure
+from neuroasync.plot.canvas import (
+    COLOURS,
+    HATCHES,
+    LINES,
+    MARKERS,
+    add_legend,
+    check_points,
+    count_axis,
+    new_figure,
+    show_literally,
+)
 
 __all__ = ["AnytimeRun", "plot_anytime", "plot_density", "plot_group_sizes"]
 
@@ -56,17 +66,19 @@ def plot_density(runs: Mapping[str, Mapping[str, float]], title: str) -> Figure:
     figure = new_figure(max(6.0, 1.6 + 0.5 * len(names) * len(runs)), 4.2)
     axis = figure.subplots()
     width = _BARS / len(runs)
+    handles = []
     for k, (label, densities) in enumerate(runs.items()):
         places = np.arange(len(names)) + (k + 0.5) * width - _BARS / 2
-        axis.bar(
+        bars = axis.bar(
             places, [densities.get(name, 0.0) for name in names], 0.92 * width, label=label,
             color=COLOURS[k % len(COLOURS)], hatch=HATCHES[k % len(HATCHES)], edgecolor="white",
         )  # fmt: skip
+        handles.append(bars)
     axis.set_xticks(range(len(names)), names)
     axis.set_ylabel("mean spikes per neuron and sample")
     _finish(axis, title)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
-    return figure
+    add_legend(figure, handles, 2)
+    return show_literally(figure)
 
 
 def plot_anytime(runs: Sequence[AnytimeRun], title: str) -> Figure:
@@ -81,6 +93,8 @@ def plot_anytime(runs: Sequence[AnytimeRun], title: str) -> Figure:
     Raises:
         ValueError: There are no runs, or their units differ.
     """
+    if not runs:
+        raise ValueError("`runs` must have at least one run, got none")
     units = {run.curve.unit for run in runs}
     if len(units) != 1:
         raise ValueError(f"`runs` must all have the same unit, got {sorted(units)}")
@@ -88,9 +102,10 @@ def plot_anytime(runs: Sequence[AnytimeRun], title: str) -> Figure:
     figure = new_figure(8, 4.8)
     axis = figure.subplots()
     rules = list(dict.fromkeys(point.rule for run in runs for point in run.points))
+    handles = []
     for k, run in enumerate(runs):
         colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
-        axis.plot(
+        handles += axis.plot(
             run.curve.budget, 100 * run.curve.accuracy, color=colour, label=run.label,
             linestyle=LINES[k % len(LINES)], drawstyle="steps-post", linewidth=1.5, marker=marker,
             markevery=0.12, markersize=4,
@@ -98,15 +113,17 @@ def plot_anytime(runs: Sequence[AnytimeRun], title: str) -> Figure:
         for point in run.points:
             _mark(axis, point, unit, f"{1 + rules.index(point.rule)}", colour, marker)
     for number, rule in enumerate(rules, 1):
-        axis.plot([], [], "ko", markersize=9, markerfacecolor="white", label=f"{number}: {rule}")
+        handles += axis.plot(
+            [], [], "ko", markersize=9, markerfacecolor="white", label=f"{number}: {rule}"
+        )
     axis.set_xlabel(_AXES[unit])
     axis.set_ylabel("accuracy, % of all samples")
     count_axis(axis)
     axis.set_xlim(0, 1.1 * max(1, *(run.curve.budget[-1] for run in runs)))
     axis.set_ylim(0, 105)
     _finish(axis, title)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
-    return figure
+    add_legend(figure, handles, 2)
+    return show_literally(figure)
 
 
 def plot_group_sizes(
@@ -120,27 +137,28 @@ def plot_group_sizes(
         title: Title of the figure.
 
     Raises:
-        ValueError: There are no runs.
+        ValueError: There are no runs, or one has no points.
     """
-    if not runs:
-        raise ValueError("`runs` must have at least one run, got none")
+    check_points(runs)
     figure = new_figure(8, 4.5)
     axis = figure.subplots()
+    handles = []
     for k, (label, points) in enumerate(runs.items()):
         sizes, accuracy, errors = zip(*points, strict=True)
-        axis.errorbar(
+        drawn = axis.errorbar(
             sizes, [100 * a for a in accuracy], [100 * (e or 0.0) for e in errors], label=label,
             color=COLOURS[k % len(COLOURS)], linestyle=LINES[k % len(LINES)], capsize=3,
             marker=MARKERS[k % len(MARKERS)], markersize=5,
         )  # fmt: skip
+        handles.append(drawn)
     ticks = sorted({size for points in runs.values() for size, *_ in points})
     axis.set_xscale("log", base=2)
     axis.set_xticks(ticks, [str(size) for size in ticks])
     axis.set_xlabel("group size F: maximum number of spikes per forward step")
     axis.set_ylabel("accuracy, % of all samples")
     _finish(axis, title)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
-    return figure
+    add_legend(figure, handles, 2)
+    return show_literally(figure)
 
 
 def _mark(axis: Axes, point: StopPoint, unit: Unit, number: str, colour: str, marker: str) -> None:

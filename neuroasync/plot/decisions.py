@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from neuroasync.core.quantity import quantity
 from neuroasync.core.recording.recording import Recording
 from neuroasync.metrics.trajectory import trajectories
-from neuroasync.plot.canvas import new_figure
+from neuroasync.plot.canvas import check_one_sample, new_figure, show_literally
 
 __all__ = ["DecisionPanel", "plot_decisions", "rounds_of"]
 
@@ -62,8 +63,10 @@ def rounds_of(recording: Recording) -> NDArray[np.int64]:
     """Return the round in which each spike of a one-sample recording fired, i64[spikes].
 
     Raises:
-        RecordingError: The recording has no whole sample, or its correct class is not known.
+        RecordingError: The recording has not exactly one sample, the sample is not whole, or its
+            correct class is not known.
     """
+    check_one_sample(recording)
     (trajectory,) = trajectories(recording)
     # Spike number n fired at the first moment at which at least n spikes had been fired.
     numbers = np.arange(1, recording.neuron.size + 1)
@@ -93,7 +96,13 @@ def plot_decisions(
         footnote: How the sample was chosen.
         notes: Heading of the panels' notes.
         dark: Whether the page around the figure is dark.
+
+    Raises:
+        ValueError: There are no panels.
+        RecordingError: As for :func:`rounds_of`.
     """
+    if not panels:
+        raise ValueError("`panels` must have at least one panel, got none")
     theme = _DARK if dark else _LIGHT
     figure = new_figure(10, 1.2 + 1.55 * len(panels))
     figure.set_facecolor(theme.page)
@@ -109,10 +118,12 @@ def plot_decisions(
         _draw_note(figure.add_subplot(grid[k, 2]), panel.note, "" if k else notes, theme)
         axes.tick_params(axis="x", labelbottom=k == len(panels) - 1, colors=theme.muted)
     size = panels[0].recording.info.group_size
-    axes.set_xlabel(f"rounds (each delivers up to {size} spikes)", color=theme.text, fontsize=10.5)
+    axes.set_xlabel(
+        f"rounds (each delivers up to {quantity(size, 'spike')})", color=theme.text, fontsize=10.5
+    )
     figure.suptitle(title, fontsize=14, fontweight="bold", color=theme.text)
     figure.supxlabel(footnote, fontsize=9.5, color=theme.muted)
-    return figure
+    return show_literally(figure)
 
 
 def _draw_image(axes: Axes, image: NDArray[np.int64], theme: _Theme) -> None:
@@ -186,7 +197,7 @@ def _draw_decision(axes: Axes, panel: DecisionPanel, target: int, theme: _Theme)
     # The text stands between votes and hidden neurons, where the axis has more room.
     is_late = panel.rounds > sum(axes.get_xlim()) / 2
     axes.annotate(
-        f"{answer}: {verdict}, after {panel.rounds} rounds",
+        f"{answer}: {verdict}, after {quantity(panel.rounds, 'round')}",
         (panel.rounds, (1 + _TEXT_HEIGHT / 2) * panel.recording.votes.shape[1] - 0.5),
         xytext=(-8 if is_late else 8, 0),
         textcoords="offset points", color=colour, fontsize=12.5, fontweight="bold",

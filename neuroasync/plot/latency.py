@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from matplotlib.figure import Figure
 
-from neuroasync.plot.canvas import COLOURS, HATCHES, new_figure
+from neuroasync.plot.canvas import COLOURS, HATCHES, new_figure, show_literally
 
 __all__ = ["plot_latency"]
 
@@ -53,4 +53,4 @@ def plot_latency(
     axis.grid(alpha=0.3, axis="x")
     axis.set_axisbelow(True)
     axis.set_title(title, fontsize=11)
-    return figure
+    return show_literally(figure)

@@ -10,8 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from neuroasync.core.quantity import quantity
 from neuroasync.core.recording.recording import Recording
-from neuroasync.plot.canvas import COLOURS, MARKERS, new_figure
+from neuroasync.plot.canvas import (
+    COLOURS,
+    MARKERS,
+    add_legend,
+    check_one_sample,
+    new_figure,
+    show_literally,
+)
 
 __all__ = ["RasterPanel", "decided_at", "raster", "steps_of"]
 
@@ -53,7 +61,12 @@ def raster(
         output: Name of the output population.
         title: Title of the figure.
         decided: Legend of the line at the decision.
+
+    Raises:
+        ValueError: There are no panels.
     """
+    if not panels:
+        raise ValueError("`panels` must have at least one panel, got none")
     rows = (len(panels) + 1) // 2
     figure = new_figure(9, 1.5 + 2.3 * rows)
     axes = figure.subplots(rows, min(2, len(panels)), sharex=True, sharey=True, squeeze=False)
@@ -64,11 +77,8 @@ def raster(
     for axis in axes[-1]:
         axis.set_xlabel("forward step (the input of a pass counts as one)")
     figure.suptitle(title, fontsize=11)
-    figure.legend(
-        handles=_raster_legend(populations, output, decided), loc="outside lower center", ncols=6,
-        frameon=False, fontsize=8,
-    )  # fmt: skip
-    return figure
+    add_legend(figure, _raster_legend(populations, output, decided), 6)
+    return show_literally(figure)
 
 
 def steps_of(recording: Recording) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -76,12 +86,24 @@ def steps_of(recording: Recording) -> tuple[NDArray[np.int64], NDArray[np.int64]
 
     Returns:
         i64[passes], step at which each pass begins; i64[spikes], step in which each spike fired.
+
+    Raises:
+        RecordingError: The recording has not exactly one sample.
     """
+    check_one_sample(recording)
     return recording.step_numbers(0)
 
 
 def decided_at(recording: Recording) -> int | None:
-    """Return the step, numbered as in ``steps_of``, at which the stop rule ended the sample."""
+    """Return the step, numbered as in ``steps_of``, at which the stop rule ended the sample.
+
+    Returns:
+        The step; None if the sample ended by itself.
+
+    Raises:
+        RecordingError: The recording has not exactly one sample.
+    """
+    check_one_sample(recording)
     if not recording.stopped[0]:
         return None
     return int(recording.steps[0] + recording.passes[0]) - 1
@@ -122,7 +144,7 @@ def _raster_legend(
     handles = []
     for k, (name, size) in enumerate(populations):
         colour, marker = _style(k, name, output)
-        label = f"{name} ({size} neurons)"
+        label = f"{name} ({quantity(size, 'neuron')})"
         handles.append(Line2D([], [], color=colour, marker=marker, linestyle="", label=label))
     handles.append(Line2D([], [], color=_DECIDED_COLOUR, label=decided))
     return handles

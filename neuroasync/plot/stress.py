@@ -5,7 +5,7 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
-from neuroasync.plot.canvas import COLOURS, new_figure
+from neuroasync.plot.canvas import COLOURS, new_figure, show_literally
 
 __all__ = ["plot_stress"]
 
@@ -61,4 +61,4 @@ def plot_stress(
         fontsize=9,
     )
     figure.suptitle(title, fontsize=11)
-    return figure
+    return show_literally(figure)

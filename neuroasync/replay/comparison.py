@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neuroasync.core.model.checks import check_type
+from neuroasync.core.quantity import quantity
 from neuroasync.core.recording.recording import Recording
 
 __all__ = ["Difference", "compare"]
@@ -34,7 +36,12 @@ def compare(first: Recording, second: Recording) -> Difference | None:
 
     Two spikes are equal if the same neuron fired in the same sample, pass and step. Deliveries are
     not compared.
+
+    Raises:
+        TypeError: an argument is no recording.
     """
+    check_type("first", first, Recording)
+    check_type("second", second, Recording)
     for k in range(min(len(first), len(second))):
         spans = first.rows_of(k), second.rows_of(k)
         one, other = (
@@ -50,7 +57,7 @@ def compare(first: Recording, second: Recording) -> Difference | None:
             return Difference(k, spans[0].start + at, text)
     if len(first) != len(second):
         k = min(len(first), len(second))
-        text = f"the first has {len(first)} samples; the second has {len(second)}"
+        text = f"the first has {quantity(len(first), 'sample')}; the second has {len(second)}"
         return Difference(k, int(np.searchsorted(first.sample, k)), text)
     return None
 

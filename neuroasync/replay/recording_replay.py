@@ -15,8 +15,9 @@ from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.engine.stop_rules import parse_stop_rule
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
+from neuroasync.core.model.checks import check_type
 from neuroasync.core.recording.recorder import Recorder
-from neuroasync.core.recording.recording import Recording
+from neuroasync.core.recording.recording import Recording, check_made_with
 from neuroasync.core.recording.run_info import CUSTOM_STOP_RULE
 from neuroasync.errors import RecordingError
 from neuroasync.replay.sample_replay import SampleReplay
@@ -64,8 +65,8 @@ def rerun(recording: Recording, bundle: Bundle) -> Recording:
             rule or population.
         ForwardStepLimitError, LimitError: see :func:`neuroasync.core.engine.run_sample.run_sample`.
     """
+    check_made_with(recording, bundle)
     info = recording.info
-    _check_bundle(recording, bundle)
     if info.custom_policy or info.until == CUSTOM_STOP_RULE or info.custom_populations:
         raise RecordingError(
             "the recording was made with a custom policy, stop rule or population, which it does "
@@ -118,6 +119,7 @@ class GoldenResult:
 
 def verify(bundle: Bundle) -> list[GoldenResult]:
     """Run the golden samples of ``bundle`` on this machine, and return their results in order."""
+    check_type("bundle", bundle, Bundle)
     results, packed = [], PackedNetwork(bundle.model)
     for number, golden in enumerate(bundle.golden):
         spec = golden.policy
@@ -154,15 +156,7 @@ def _record_sample(
     return decision
 
 
-def _check_bundle(recording: Recording, bundle: Bundle) -> None:
-    if recording.info.bundle != bundle.digest.hex():
-        raise RecordingError(
-            f"the recording was made with a network of digest {recording.info.bundle}, but the "
-            f"bundle has digest {bundle.digest.hex()}"
-        )
-
-
 def _packed(recording: Recording, bundle: Bundle) -> PackedNetwork:
     """Return the network, with the populations of the recording that were custom."""
-    _check_bundle(recording, bundle)
+    check_made_with(recording, bundle)
     return PackedNetwork(bundle.model, recording.info.custom_populations)

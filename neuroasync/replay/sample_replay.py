@@ -15,6 +15,7 @@ from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.engine.stop_rules import Progress
 from neuroasync.core.kernels.delivery.event_values import unpack
 from neuroasync.core.kernels.layout import Group, Populations
+from neuroasync.core.quantity import quantity
 from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import ReplayError
 
@@ -122,7 +123,8 @@ class SampleReplay:
         """Check that ``passes`` passes made all their recorded deliveries, and none is extra."""
         remaining = self._delivered.until(passes - 1, limits.MAX_TIME_US)
         if missing := remaining.stop - remaining.start:
-            raise self._error(f"the recording delivers {missing} more spikes in pass {passes - 1}")
+            more = quantity(missing, "more spike")
+            raise self._error(f"the recording delivers {more} in pass {passes - 1}")
         if self._simulator.passes > self._recording.passes[self._k]:
             raise self._error(f"a pass at {self._simulator.time_us} µs; the recording has none")
 

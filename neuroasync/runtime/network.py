@@ -16,13 +16,12 @@ from neuroasync.core.engine.run_settings import RunOptions, RunSettings, check_s
 from neuroasync.core.events.spike_train import Events
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.kernels.order_keys import sample_seed
-from neuroasync.core.model.checks import check_int
+from neuroasync.core.model.checks import check_callback, check_int
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.runtime.batch.cluster_job import ClusterJob, SampleCluster, check_cluster
 from neuroasync.runtime.batch.decide_all import (
     DataSet,
     Samples,
-    check_callback,
     decide_in_turn,
     sample_recorders,
 )
@@ -274,13 +273,13 @@ class Network:
             ForwardStepLimitError, LimitError: a sample exceeded a limit.
             ClosedError: the network is not open, or was closed meanwhile; or the cluster is not
                 connected.
-            TypeError: ``cluster`` is not a cluster, or ``recorder`` is not a recorder.
+            TypeError: ``cluster`` or ``recorder`` has another type, or an option cannot be pickled.
             ClusterError: Ray could not run a task, even after retries.
         """
         self._lifecycle.check_open()
         if workers is not None:
             workers = check_int("workers", workers, 1, limits.MAX_TIME_US, ValueError)
-        check_callback(on_decision)
+        check_callback("on_decision", on_decision)
         length_us = optional_microseconds(duration_us, "duration_us", self.bundle.duration_us)
         data = DataSet.checked(samples, self.seed if seed is None else seed, first, length_us)
         plan = self._resolver.plan(self._resolver.resolve(options))

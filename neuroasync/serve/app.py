@@ -85,11 +85,12 @@ def create_app(
 
     Raises:
         BundleError: A bundle cannot be read.
-        ValueError: An argument is invalid.
+        TypeError, ValueError: An argument is invalid.
     """
     served = ServedNetworks(networks)
     metrics = metrics or ServerMetrics(networks=len(served))
-    server_state = ServerState(served, limits or ServerLimits(), when_full, token, metrics)
+    limits = ServerLimits() if limits is None else limits
+    server_state = ServerState(served, limits, when_full, token, metrics)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

@@ -17,6 +17,7 @@ from typing import Final
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from neuroasync.core.model.checks import must_be, shown
 from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 
 __all__ = ["RequestGuard", "check_hosts", "check_origins"]
@@ -139,7 +140,7 @@ def check_hosts(names: Collection[str]) -> frozenset[str]:
     Raises:
         ValueError: A value is no host name.
     """
-    for name in names:
+    for name in _listed("allow_hosts", names):
         if name != "*" and not _HOST_PATTERN.fullmatch(name):
             raise ValueError(
                 f"a host must be a name such as example.com or *.example.com, without a scheme and "
@@ -154,13 +155,21 @@ def check_origins(origins: Collection[str]) -> frozenset[str]:
     Raises:
         ValueError: A value is no origin.
     """
-    for origin in origins:
+    for origin in _listed("allow_origins", origins):
         if origin not in ("*", "null") and not _ORIGIN_PATTERN.fullmatch(origin):
             raise ValueError(
                 f"an origin must have a scheme, a host and no path, such as "
                 f"https://example.com or http://localhost:3000, got {origin!r:.80}"
             )
     return frozenset(origin.lower() for origin in origins)
+
+
+def _listed(name: str, texts: Collection[str]) -> Collection[str]:
+    """Return texts; a single one would be read as a list of letters."""
+    is_list = isinstance(texts, Collection) and not isinstance(texts, str)
+    if not is_list or not all(isinstance(text, str) for text in texts):
+        raise ValueError(must_be(name, "a list of texts", shown(texts)))
+    return texts
 
 
 def _host_name(host: str) -> str:

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from starlette.requests import HTTPConnection
 
+from neuroasync.core.model.checks import check_type
 from neuroasync.runtime.bounded_queue import WhenFull, check_when_full
 from neuroasync.runtime.cpu_time.time_slice import TimeSlice
 from neuroasync.serve.capacity import CapacityLimiter
@@ -69,6 +70,9 @@ class ServerState:
         token: str | None,
         metrics: ServerMetrics,
     ) -> None:
+        check_type("limits", limits, ServerLimits)
+        if token is not None:
+            check_type("token", token, str)
         if token == "":
             raise ValueError("`token` must not be empty; use None to serve without a token")
         if metrics.networks != len(networks):

@@ -180,7 +180,10 @@ def load_checkpoint(
     except CheckpointError as error:
         raise CheckpointError(f"{name!r}: {error}") from error
     except BundleError as error:
-        raise CheckpointError(f"{name!r} is not a checkpoint, or it is damaged: {error}") from error
+        raise CheckpointError(
+            f"{name!r} is not a checkpoint, or it is damaged: {error}; remove it to train from the "
+            "beginning"
+        ) from error
 
 
 def _content(name: str) -> bytes:

@@ -243,8 +243,11 @@ def test_failed_write_keeps_the_existing_file(cli, files, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", fails)
-    error_line(cli("run", files.net, files.events, "--record", out), files, files.listing())
-    assert out.read_bytes() == b"before"
+    before = files.listing()
+    result = cli("run", files.net, files.events, "--record", out)
+    assert result.exit_code == 2
+    assert "out.npz': cannot be written: No space left on device" in result.stderr
+    assert (out.read_bytes(), files.listing()) == (b"before", before)
 
 
 def test_bundle_without_golden_samples_cannot_be_verified(cli, files):

@@ -149,9 +149,27 @@ def test_bad_batches_are_named_in_the_error(cluster):
         decide(without)
     with pytest.raises(na.EventsError, match=r"has a column votes, which the decisions would over"):
         decide(batch | {"votes": np.zeros(3)})
-    for numbers in (np.arange(3.0), np.array([0, None, 2]), np.arange(-1, 2)):
-        with pytest.raises(na.EventsError, match="`number` must have integers of at least 0"):
+    for numbers in (np.arange(3.0), np.array([0, None, 2]), np.zeros((3, 1), int), ["a", "b", "c"]):
+        with pytest.raises(
+            na.EventsError, match=r"^`number` must have one integer per sample, wit"
+        ):
             decide(batch | {"number": numbers})
+    with pytest.raises(na.EventsError, match=r"^`number` must be at least 0, got -1$"):
+        decide(batch | {"number": np.arange(-1, 2)})
+    for name in ("t_us", "index", "value"):
+        with pytest.raises(
+            na.EventsError, match=rf"^`{name}` must be of the same .* \(3\), got 2 ent"
+        ):
+            decide(batch | {name: batch[name][:2]})
+    with pytest.raises(na.EventsError, match=r"^`value` must be one-dimensional numbers"):
+        decide(batch | {"value": np.array(["x", None, None], object)})
+
+
+def test_columns_may_be_lists(cluster):
+    rows, decide = rows_of(samples(3)), BatchDecider(na.Network(BUNDLE))
+    lists = {name: [row[name] for row in rows] for name in rows[0]}
+    assert decide(lists)["votes"].tolist() == decide(batch_of(rows))["votes"].tolist()
+    assert decide({name: [] for name in lists})["votes"].shape == (0, 4)
 
 
 def test_an_error_names_the_sample(cluster):

@@ -5,6 +5,7 @@ import copy
 import os
 import signal
 import socket
+import threading
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -200,6 +201,22 @@ async def test_exception_of_the_callback_ends_the_call(cluster, no_leaks):
             na.Network(BUNDLE), data_set(50), on_decision=lambda n: 1 // 0, cluster=cluster
         )
     await until_idle()
+
+
+async def test_options_that_cannot_be_pickled_are_named(cluster, no_leaks):
+    lock = threading.Lock()
+    with pytest.raises(
+        TypeError, match=r"^`until` cannot be sent to the workers .*: cannot pickle"
+    ):
+        await decide_all(
+            na.Network(BUNDLE), data_set(1), until=lambda _: lock.locked(), cluster=cluster
+        )
+    with pytest.raises(
+        TypeError, match=r"^the network cannot be sent to the workers .*: cannot pi"
+    ):
+        await decide_all(
+            na.Network(BUNDLE, until=lambda _: lock.locked()), data_set(1), cluster=cluster
+        )
 
 
 async def test_worker_that_dies_each_time_is_an_error(cluster, monkeypatch):

@@ -11,7 +11,8 @@ import neuroasync as na
 from neuroasync.interchange.torch_modules.from_module import from_module
 from neuroasync.interchange.torch_modules.module_import import import_module
 from neuroasync.interchange.torch_modules.reference_run import agreement
-from neuroasync.interchange.torch_modules.reference_samples import ReferenceSamples
+from neuroasync.interchange.torch_modules.reference_samples import ReferenceSamples, frames_of
+from neuroasync.shipped import shipped_spikes
 from tests.helpers.plain_framework import PlainFramework, PlainLI, PlainLIF
 
 FRAMEWORK = PlainFramework()
@@ -167,3 +168,10 @@ def test_a_layer_that_does_not_fire_0_or_1_is_refused():
     module[1].register_forward_hook(lambda part, args, output: output * 2)
     with pytest.raises(na.InterchangeError, match="layer `layer1` must fire 0 or 1, got 2"):
         from_module(FRAMEWORK, module, 1000, None, FRAMES, None, None)
+
+
+def test_errors_of_frames_name_the_samples():
+    with pytest.raises(
+        na.EventsError, match=r"^`samples` must have at least one sample, got none$"
+    ):
+        frames_of(shipped_spikes()[:0], 1000)

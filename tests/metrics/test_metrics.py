@@ -15,7 +15,7 @@ from neuroasync.core.engine.run_sample import run_sample
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.metrics import Moment, summarise
+from neuroasync.metrics import Mean, Moment, summarise
 from tests.helpers.recordings import BUILT_IN, moderate, recordings, relay, relay_recording
 
 
@@ -135,3 +135,8 @@ def test_percentiles_cover_all_samples():
     assert summary.latency_p50_ms == pytest.approx(50.0)
     assert summary.latency_p99_ms == pytest.approx(99.0)
     assert not math.isnan(summary.latency_p50_ms)
+
+
+def test_no_values_have_no_mean():
+    with pytest.raises(ValueError, match=r"^`values` must have at least one value, got none$"):
+        Mean.of([])

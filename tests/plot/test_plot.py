@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
+from neuroasync.core.engine.policies import Fifo
+from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.errors import RecordingError
 from neuroasync.metrics import AnytimeCurve, StopPoint
+from tests.helpers.recordings import record, relay
 
 plot = pytest.importorskip("neuroasync.plot")
 
@@ -20,6 +25,11 @@ def point(rule="margin(2)", spent=(1, 3)):
     counts = np.array(spent, np.int64)
     ones = np.ones(counts.size, np.int64)
     return StopPoint(rule, ones, ones, ones.astype(bool), 10 * counts, counts, counts)
+
+
+def panel():
+    """Return the spike of a single neuron in step 1."""
+    return plot.RasterPanel("title", np.array([1]), np.array([0]), np.array([0]), None)
 
 
 def test_bar_heights_are_the_densities():
@@ -101,6 +111,51 @@ def test_missing_runs_and_mixed_units_are_rejected():
         ValueError, match=r"^`runs` must all have the same unit, got \['rounds', 'steps'\]"
     ):
         plot.plot_anytime(mixed, "title")
+
+
+def test_figures_without_panels_or_points_are_rejected():
+    with pytest.raises(ValueError, match=r"^`runs` must have at least one run, got none$"):
+        plot.plot_anytime([], "title")
+    with pytest.raises(ValueError, match=r"^`runs\['a'\]` must have at least one point, got none$"):
+        plot.plot_group_sizes({"a": []}, "title")
+    with pytest.raises(ValueError, match=r"^`runs\[\('fifo', 'queued'\)\]` must have at least one"):
+        plot.plot_comparison({("fifo", "queued"): []}, "accuracy", "title")
+    with pytest.raises(ValueError, match=r"^`panels` must have at least one panel, got none$"):
+        plot.raster([], [("output", 2)], "output", "title", "decided")
+    with pytest.raises(ValueError, match=r"^`panels` must have at least one panel, got none$"):
+        plot.plot_decisions([], np.zeros((8, 8), np.int64), "title", "footnote")
+
+
+@pytest.mark.parametrize("samples", [0, 2])
+@pytest.mark.parametrize("function", [plot.rounds_of, plot.steps_of, plot.decided_at])
+def test_steps_and_rounds_need_a_recording_of_one_sample(function, samples):
+    recording = record(relay(), [SpikeTrain([0], [0])] * samples, RunSettings(Fifo(), 1))
+    with pytest.raises(RecordingError, match=f"must have one sample, got {samples}$"):
+        function(recording)
+
+
+def test_dollar_signs_are_no_formulas_and_underscores_hide_nothing(tmp_path):
+    name = r"_$\no$"  # as a formula, it could not be drawn
+    figures = (
+        plot.plot_density({name: {name: 1.0}}, name),
+        plot.plot_anytime([plot.AnytimeRun(name, curve())], name),
+        plot.plot_latency({name: [1, 2]}, "steps", name),
+        plot.plot_group_sizes({name: [(1, 0.5, None)]}, name),
+        plot.plot_comparison({(name, "queued"): [(1, 2.0, 3.0, 0.5)]}, name, name),
+        plot.plot_stress({name: [(name, 0.5, None)]}, 0.5, name, name),
+        plot.raster([panel()], [(name, 1)], "output", name, name),
+    )
+    for figure in figures:
+        plot.save_png(figure, tmp_path / "figure.png")
+    legends = [[text.get_text() for text in f.legends[0].get_texts()] for f in figures if f.legends]
+    assert legends == [[name], [name], [name], [f"{name}, queued"], [f"{name} (1 neuron)", name]]
+
+
+def test_budgets_above_10000_have_ticks():
+    high = AnytimeCurve("spikes", np.array([0, 2_000_000]), np.array([0, 0.5]), np.zeros(2))
+    (axis,) = plot.plot_anytime([plot.AnytimeRun("a", high)], "title").axes
+    labels = [label.get_text() for label in axis.get_xticklabels()]
+    assert labels[-5:-2] == ["10000", "100000", "1000000"]
 
 
 def test_every_figure_can_be_saved(tmp_path):

@@ -221,6 +221,24 @@ def test_another_bundle_is_rejected_and_both_digests_are_named():
         assert other.digest.hex() in str(caught.value)
 
 
+def test_a_path_is_no_recording_and_a_name_is_no_bundle():
+    recording = relay_recording()
+    for run in (replay, rerun):
+        with pytest.raises(TypeError, match=r"^`recording` must be a Recording, got str$"):
+            run("run.npz", relay())
+        with pytest.raises(TypeError, match=r"^`bundle` must be a Bundle, got str$"):
+            run(recording, "unlayered")
+    with pytest.raises(TypeError, match=r"^`second` must be a Recording, got str$"):
+        compare(recording, "run.npz")
+    with pytest.raises(TypeError, match=r"^`bundle` must be a Bundle, got str$"):
+        verify("unlayered")
+
+
+def test_an_empty_recording_has_no_sample():
+    with pytest.raises(RecordingError, match=r"^the recording has no samples, and so no sample 0$"):
+        pass_times(record(relay(), [], RunSettings(Fifo(), 1)), relay(), 0)
+
+
 def test_a_changed_weight_fails_at_the_first_spike_that_it_changes():
     other, recording = heavier(relay()), relay_recording()
     claimed = replace(recording, info=replace(recording.info, bundle=other.digest.hex()))
@@ -236,7 +254,7 @@ def test_pass_times_include_passes_without_spikes():
     run = RunSettings(Fifo(), 1)
     recording = record(relay(), [SpikeTrain([3500], [0])], run)
     assert pass_times(recording, relay(), 0).tolist() == [0, 1000, 2000, 3000]
-    with pytest.raises(RecordingError, match=r"^`sample` must be from 0 to 0, got 1$"):
+    with pytest.raises(RecordingError, match=r"^`sample` must be an integer from 0 to 0, got 1$"):
         pass_times(recording, relay(), 1)
 
 

@@ -77,6 +77,18 @@ def test_invalid_arguments_raise_value_error(bundle, options, message):
         create_app(bundle, **options)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"limits": {"max_sessions": 3}}, "`limits` must be a ServerLimits, got dict"),
+        ({"token": 3}, "`token` must be a str, got int"),
+    ],
+)
+def test_arguments_of_other_types_raise_type_error(bundle, options, message):
+    with pytest.raises(TypeError, match=f"^{message}$"):
+        create_app(bundle, **options)
+
+
 def test_missing_bundle_raises_bundle_error(tmp_path):
     with pytest.raises(BundleError, match="No such file"):
         create_app(tmp_path / "no.nab")

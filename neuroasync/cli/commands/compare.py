@@ -20,13 +20,14 @@ from neuroasync.cli.options import (
     seed_option,
 )
 from neuroasync.cli.output import echo_json, echo_text, format_number
-from neuroasync.cli.output_paths import check_output
+from neuroasync.cli.output_paths import check_output, write_error
 from neuroasync.cli.progress import progress
 from neuroasync.cli.tables import echo, key_value_table, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from neuroasync.core.formats.bundle import PolicySpec
     from neuroasync.metrics import ComparedRun, ModeComparison
 
 __all__ = ["compare"]
@@ -131,11 +132,19 @@ def compare(
             net, spikes[numbers.start : numbers.stop], chosen, orders=orders, until=until,
             seed=seed, first=numbers.start, on_run=lambda done, total: advance(done, "", total),
         )  # fmt: skip
-    if output is not None:
-        write_bundle(replace(net, certificate=compared.certificate), output)
+
+    def write() -> None:
+        if output is not None:
+            write_bundle(replace(net, certificate=compared.certificate), output)
+
+    failure = write_error(write)
+    _report(compared, len(numbers), output if failure is None else None, json)
+    if failure is not None:
+        raise failure
     if plot is not None:
         _draw(compared, f"{bundle}, {len(numbers)} samples", plot)
-    _report(compared, len(numbers), output, plot, json)
+        if not json:
+            echo_text(f"drawn in {plot}")  # a path must not be folded
 
 
 def _modes_text(modes: str | None, sizes: list[int] | None) -> str:
@@ -151,9 +160,7 @@ def _modes_text(modes: str | None, sizes: list[int] | None) -> str:
     return ALL_MODES.replace("F=1,8", f"F={','.join(map(str, dict.fromkeys(sizes)))}")
 
 
-def _report(
-    compared: "ModeComparison", samples: int, output: Path | None, plot: Path | None, json: bool
-) -> None:
+def _report(compared: "ModeComparison", samples: int, output: Path | None, json: bool) -> None:
     """Write the result to stdout."""
     from neuroasync.cli.bundle_tables import certificate_json, certificate_pairs
 
@@ -170,16 +177,13 @@ def _report(
     if certificate is not None:
         written = [] if output is None else [("written", output)]
         echo("", key_value_table([*certificate_pairs(certificate), *written]))
-    if plot is not None:
-        echo_text(f"drawn in {plot}")  # a path must not be folded
 
 
 def _table(compared: "ModeComparison") -> "RenderableType":
     rows = []
     for mode, runs in compared.by_mode():
-        noise = f", noise {mode.noise:g}" if mode.noise else ""
         rows.append((
-            mode.name + noise, mode.input, mode.group_size,
+            _order_name(mode), mode.input, mode.group_size,
             format_number(_mean(runs, "accuracy"), "%"),
             format_number(fmean(run.same_labels for run in runs), "%"),
             format_number(_mean(runs, "spikes_per_sample")),
@@ -190,6 +194,10 @@ def _table(compared: "ModeComparison") -> "RenderableType":
         "order", "input", "F", "accuracy", "same\nlabel", "spikes", "rounds", "synaptic\nops",
     )  # fmt: skip
     return table(columns, rows, numbers=range(2, len(columns)))
+
+
+def _order_name(mode: "PolicySpec") -> str:
+    return f"{mode.name}, noise {mode.noise:g}" if mode.noise else mode.name
 
 
 def _mean(runs: "list[ComparedRun]", name: str) -> float | None:
@@ -207,6 +215,6 @@ def _draw(compared: "ModeComparison", title: str, path: Path) -> None:
         share = _mean(runs, "accuracy") if is_labelled else fmean(run.same_labels for run in runs)
         cost = (_mean(runs, "rounds_per_sample") or 0.0, _mean(runs, "spikes_per_sample") or 0.0)
         point = (mode.group_size, *cost, share or 0.0)
-        points.setdefault((mode.name, mode.input), []).append(point)
+        points.setdefault((_order_name(mode), mode.input), []).append(point)
     measure = "accuracy" if is_labelled else "same label as under layer-sync"
     save_png(plot_comparison(points, measure, title), path)

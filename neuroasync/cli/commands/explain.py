@@ -8,6 +8,7 @@ import typer
 from neuroasync.cli.exit_codes import CliError
 from neuroasync.cli.options import JsonOption, NetworkOption, RecordingPath
 from neuroasync.cli.output import echo_json, echo_text
+from neuroasync.core.quantity import quantity
 
 if TYPE_CHECKING:
     from neuroasync.core.recording.recording import Recording
@@ -58,6 +59,9 @@ def explain(
     if sample is not None and spike is not None:
         raise CliError("--sample cannot be combined with --spike, which names the spike itself")
     recorded, network = read_recording(recording), load_bundle(bundle)
+    if spike is not None and spike >= recorded.neuron.size:
+        found = f"{quantity(recorded.neuron.size, 'spike')}, numbered from 0"
+        raise CliError(f"--spike must be a row of the recording, which has {found}, got {spike}")
     row = _deciding_row(recorded, sample) if spike is None else spike
     explanation = explain_spike(recorded, network, row)
     number = int(recorded.number[recorded.sample[row]])
@@ -72,6 +76,8 @@ def _deciding_row(recording: "Recording", number: int | None) -> int:
     from neuroasync.explain import deciding_spike
 
     numbers = recording.number.tolist()
+    if not numbers:
+        raise CliError("the recording has no samples, and so no spike to explain")
     if number is not None and number not in numbers:
         raise CliError(
             f"--sample must be the number of a recorded sample, {min(numbers)} to {max(numbers)}, "

@@ -55,7 +55,7 @@ def replay(recording: RecordingPath, bundle: NetworkOption, json: JsonOption = F
         key_value_table(
             [
                 ("recorded", f"{quantity(len(recorded), 'sample')} under {settings}"),
-                ("in recorded order", f"the same {spikes:,} spikes"),
+                ("in recorded order", f"the same {quantity(spikes, 'spike')}"),
                 ("by the policy", by_policy),
                 ("sha256", recorded.digest.hex()),
             ]

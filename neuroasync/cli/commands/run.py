@@ -32,7 +32,7 @@ from neuroasync.cli.options import (
     mode_of,
 )
 from neuroasync.cli.output import echo_json
-from neuroasync.cli.output_paths import check_output
+from neuroasync.cli.output_paths import check_output, write_error
 from neuroasync.cli.progress import progress
 from neuroasync.cli.tables import echo
 
@@ -148,24 +148,31 @@ def run(
                 decide_samples(network, spikes, numbers, seed, recorder, advance, duration_us)
             )
     recording = None if recorder is None else recorder.finish()
-    if recording is not None and record is not None:
-        write_recording(recording, record)
-    if decisions is not None:
-        write_decisions(over_time, decisions)
+
+    def write() -> None:
+        if recording is not None and record is not None:
+            write_recording(recording, record)
+        if decisions is not None:
+            write_decisions(over_time, decisions)
+
+    failure = write_error(write)
     summary = summarise(found, targets_of(spikes, numbers), neurons=net.model.size)
     labels = selected.labels_over_time
     timeline = None if labels is None else summarise_over_time(over_time, labels)
     if not json:
-        echo(summary_table(network.settings, summary, record, timeline))
+        written = record if failure is None else None
+        echo(summary_table(network.settings, summary, written, timeline))
         if timeline is not None:
             echo("", confusion_table(timeline, net.classes))
-        return
-    if recording is None:
-        work = counted_workload(found, net.model, selected)
     else:
-        work = workload(recording, net)
-    document = summary.to_json() | neurobench_json(net.model, work)
-    echo_json(document if timeline is None else document | over_time_json(timeline, over_time))
+        if recording is None:
+            work = counted_workload(found, net.model, selected)
+        else:
+            work = workload(recording, net)
+        document = summary.to_json() | neurobench_json(net.model, work)
+        echo_json(document if timeline is None else document | over_time_json(timeline, over_time))
+    if failure is not None:
+        raise failure
 
 
 def _duration_us(text: str | None) -> int | None:

@@ -114,14 +114,14 @@ def stress(
             )  # fmt: skip
     except ValueError as error:
         raise CliError(f"{error}") from error
-    if plot is not None:
-        _draw(report, f"{bundle}, {len(numbers)} samples", plot)
     if json:
         echo_json(report.to_json())
-        return
-    echo(_table(report), "", key_value_table(_sampled(report)))
+    else:
+        echo(_table(report), "", key_value_table(_sampled(report)))
     if plot is not None:
-        echo_text(f"drawn in {plot}")  # a path must not be folded
+        _draw(report, f"{bundle}, {len(numbers)} samples", plot)
+        if not json:
+            echo_text(f"drawn in {plot}")  # a path must not be folded
 
 
 def _run_mode(text: str | None) -> "PolicySpec | None":

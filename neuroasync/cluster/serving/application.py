@@ -46,9 +46,6 @@ def app(args: dict[str, Any]) -> Application:
         networks = _networks(options.pop("networks", None))
         if "limits" in options:
             options["limits"] = _limits(options["limits"])
-        for name in ("allow_hosts", "allow_origins"):
-            if name in options:
-                _check_texts(name, options[name])
         return deployment(networks, token=os.environ.get("NEUROASYNC_TOKEN"), **options)
     except BundleError as error:
         raise RayServeException(
@@ -84,8 +81,3 @@ def _limits(given: object) -> ServerLimits:
         raise ValueError(f"`limits` must be a map from names to numbers, got {given!r:.80}")
     _check_names("limit", given, [each.name for each in fields(ServerLimits)])
     return ServerLimits(**given)
-
-
-def _check_texts(name: str, given: object) -> None:
-    if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
-        raise ValueError(f"`{name}` must be a list of texts, got {given!r:.80}")

@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Collection, Mapping
 from typing import Final, TypedDict
 
-from ray import cloudpickle, serve
+from ray import serve
 from ray.serve import Application
 from ray.serve.config import RequestRouterConfig
 from starlette.types import ASGIApp
@@ -16,6 +16,7 @@ from neuroasync.cluster.serving.receive_limits import ReceiveLimits
 from neuroasync.cluster.serving.remote_network import RemoteNetwork
 from neuroasync.cluster.serving.replica import Replica
 from neuroasync.cluster.serving.replica_calls import ReplicaCalls, ReplicaHandle
+from neuroasync.cluster.worker import pickled
 from neuroasync.core.model.checks import check_int
 from neuroasync.runtime.bounded_queue import WhenFull
 from neuroasync.serve import ServerLimits, create_app
@@ -112,22 +113,22 @@ def deployment(
 
     Raises:
         BundleError: a bundle cannot be read.
-        TypeError: a network is open, or cannot be pickled.
+        TypeError: a network is open or cannot be pickled, or an argument has another type.
         ValueError: an argument is invalid.
     """
     replicas = check_int("replicas", replicas, 1, _MAX_REPLICAS, ValueError)
-    limits = limits or ServerLimits()
+    limits = ServerLimits() if limits is None else limits
     loaded = {served.name: served.network for served in ServedNetworks(networks)}
     options = _ServerOptions(
         limits=limits,
         when_full=when_full,
         token=token,
-        allow_hosts=tuple(allow_hosts),
-        allow_origins=tuple(allow_origins),
+        allow_hosts=allow_hosts,
+        allow_origins=allow_origins,
     )
     # Creating an app checks all arguments here, and not only in the cluster.
     create_app(loaded, **options)
-    pickled_networks = cloudpickle.dumps(loaded)
+    pickled_networks = pickled("the networks", loaded)
     replica = serve.deployment(_ReplicaDeployment).options(
         name="Replica",
         num_replicas=replicas,

@@ -12,11 +12,13 @@ __all__ = [
     "as_integer",
     "as_number",
     "at_path",
+    "check_callback",
     "check_fraction",
     "check_int",
     "check_ints",
     "check_shape",
     "check_text",
+    "check_type",
     "did_you_mean",
     "must_be",
     "printable",
@@ -101,6 +103,12 @@ def as_number(value: object) -> int | float | None:
     if integer is not None or isinstance(value, bool) or not isinstance(value, numbers.Real):
         return integer
     return float(value)
+
+
+def check_callback(path: str, value: object) -> None:
+    """Raise ValueError unless ``value`` is a function or None."""
+    if value is not None and not callable(value):
+        raise ValueError(must_be(path, "a function", shown(value)))
 
 
 def check_fraction(path: str, value: object) -> float:
@@ -191,3 +199,9 @@ def check_text(path: str, text: object, max_chars: int, min_chars: int = 1) -> N
     # Python strings may hold lone surrogates, which no file could store.
     if any("\ud800" <= char <= "\udfff" for char in text):
         raise ModelError(must_be(path, "text that UTF-8 can encode", shown(text)))
+
+
+def check_type(path: str, value: object, kind: type) -> None:
+    """Raise TypeError unless ``value`` is an instance of a class."""
+    if not isinstance(value, kind):
+        raise TypeError(must_be(path, f"a {kind.__name__}", type(value).__name__))

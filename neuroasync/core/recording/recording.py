@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.events.values import taken_values
-from neuroasync.core.model.checks import must_be
+from neuroasync.core.formats.bundle import Bundle
+from neuroasync.core.model.checks import check_int, check_type
 from neuroasync.core.quantity import quantity
 from neuroasync.core.recording.raster_svg import raster_svg
 from neuroasync.core.recording.run_info import RunInfo
@@ -27,7 +28,7 @@ from neuroasync.core.recording.validation import (
 )
 from neuroasync.errors import RecordingError
 
-__all__ = ["Recording", "RunInfo", "rows_digest"]
+__all__ = ["Recording", "RunInfo", "check_made_with", "rows_digest"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -232,9 +233,25 @@ class Recording:
         return rows_digest(table)
 
     def _checked(self, k: int) -> int:
-        if not 0 <= k < len(self):
-            raise RecordingError(must_be("sample", f"from 0 to {len(self) - 1}", str(k)))
-        return k
+        if not len(self):
+            raise RecordingError(f"the recording has no samples, and so no sample {k}")
+        return check_int("sample", k, 0, len(self) - 1, RecordingError)
+
+
+def check_made_with(recording: Recording, bundle: Bundle) -> None:
+    """Check that a recording was made with a bundle.
+
+    Raises:
+        RecordingError: it was made with another bundle.
+        TypeError: an argument has another type.
+    """
+    check_type("recording", recording, Recording)
+    check_type("bundle", bundle, Bundle)
+    if recording.info.bundle != bundle.digest.hex():
+        raise RecordingError(
+            f"the recording was made with the bundle with digest {recording.info.bundle}, but the "
+            f"given bundle has digest {bundle.digest.hex()}"
+        )
 
 
 def rows_digest(rows: NDArray[np.int64]) -> bytes:

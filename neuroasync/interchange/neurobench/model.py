@@ -5,6 +5,7 @@ https://github.com/NeuroBench/neurobench (Yik et al., Nature Communications 16, 
 arXiv 2304.04640).
 """
 
+import math
 from functools import partial
 from typing import Any
 
@@ -20,9 +21,10 @@ from neuroasync.core.engine.run_settings import InputMode, RunOptions, check_see
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.kernels.order_keys import sample_seed
+from neuroasync.core.model.checks import check_type, must_be
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.core.recording.recording import Recording
-from neuroasync.errors import InterchangeError
+from neuroasync.errors import EventsError, InterchangeError
 from neuroasync.interchange.neurobench.modules import NetworkModule, PopulationModule
 from neuroasync.interchange.pass_potentials import decide_with_potentials
 from neuroasync.interchange.torch_modules.reference_samples import ReferenceSamples
@@ -56,6 +58,7 @@ class NeuroasyncModel(NeuroBenchModel):  # type: ignore[misc]  # NeuroBench has 
     Raises:
         InterchangeError: The network has no timestep, or a connection that is too large.
         PolicyError, ValueError: An argument is invalid.
+        TypeError: ``bundle`` is no bundle.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class NeuroasyncModel(NeuroBenchModel):  # type: ignore[misc]  # NeuroBench has 
         seed: int = 0,
     ) -> None:
         super().__init__()
+        check_type("bundle", bundle, Bundle)
         if not bundle.model.timestep_us:
             raise InterchangeError(
                 "a network for NeuroBench must have a timestep, because NeuroBench counts "
@@ -104,10 +108,23 @@ class NeuroasyncModel(NeuroBenchModel):  # type: ignore[misc]  # NeuroBench has 
         Raises:
             EventsError: The shape does not fit the network, or a value is not finite.
             ForwardStepLimitError, PassLimitError: A sample exceeded a limit.
+            TypeError: ``batch`` is no tensor.
         """
+        check_type("batch", batch, Tensor)
         model = self._bundle.model
-        frames = batch.detach().cpu().numpy()
-        samples = ReferenceSamples(frames, model.timestep_us, None, model.input_shape)
+        if (
+            batch.ndim < 3
+            or not batch.numel()
+            or batch[0, 0].numel() != math.prod(model.input_shape)
+        ):
+            extents = ", ".join(map(str, model.input_shape))
+            requirement = f"of shape [samples, timesteps, {extents}], none of them 0"
+            raise EventsError(must_be("batch", requirement, f"{tuple(batch.shape)}"))
+        # NumPy has no bfloat16.
+        given = batch.float() if batch.dtype == torch.bfloat16 else batch
+        samples = ReferenceSamples(
+            given.detach().cpu().numpy(), model.timestep_us, None, model.input_shape, "batch"
+        )
         if not (self.activation_hooks or self.connection_hooks):
             labels = self._labels(samples)
         else:

@@ -93,6 +93,11 @@ class Discretisation:
                 hint = did_you_mean(value, get_args(choices))
                 raise InterchangeError(must_be(name, requirement, f"{shown(value)}{hint}"))
 
+        if not isinstance(self.reset_delay, bool | None):
+            raise InterchangeError(
+                must_be("reset_delay", "True, False or None", shown(self.reset_delay))
+            )
+
     @property
     def scale(self) -> float:
         """Microseconds of the bundle in a microsecond of the file."""

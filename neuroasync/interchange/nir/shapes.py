@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from neuroasync.core.model.checks import printable
+from neuroasync.core.quantity import quantity
 from neuroasync.interchange.nir.graph import Graph
 from neuroasync.interchange.nir.nodes import NEURONS, Node, Shape
 
@@ -108,7 +109,7 @@ def _dense_shape(node: Node, given: Shape) -> Shape:
         )
     bias = node.values.get("bias")
     if bias is not None and bias.size != weight.shape[0]:
-        raise node.error(f"`bias` must have {weight.shape[0]} values, got {bias.size}")
+        raise node.error(f"`bias` must have {quantity(weight.shape[0], 'value')}, got {bias.size}")
     return (weight.shape[0],)
 
 
@@ -132,7 +133,7 @@ def _sliding_shape(node: Node, given: Shape) -> Shape:
             )
         if node.values["bias"].size != weight.shape[0]:
             found = node.values["bias"].size
-            raise node.error(f"`bias` must have {weight.shape[0]} values, got {found}")
+            raise node.error(f"`bias` must have {quantity(weight.shape[0], 'value')}, got {found}")
         kernel, channels = weight.shape[2:], weight.shape[0]
         dilation = pair(node, "dilation")[:dimensions]
     extents = []

@@ -30,6 +30,8 @@ class ReferenceSamples:
         timestep_us: Duration of a timestep, µs.
         timesteps: Number of timesteps of each sample. Defaults to that of the array, or to the bin
             of the last event of all spike trains.
+        shape: Shape of the input. Defaults to that of ``given``.
+        name: Name of the argument ``given`` in errors.
 
     Attributes:
         trains: The samples as spike trains.
@@ -48,16 +50,17 @@ class ReferenceSamples:
         timestep_us: int,
         timesteps: int | None = None,
         shape: tuple[int, ...] | None = None,
+        name: str = "reference",
     ) -> None:
         self._timestep_us = timestep_us
         if not isinstance(given, SpikeTrains):
-            given, counted = _trains_of(given, timestep_us, timesteps, shape)
+            given, counted = _trains_of(name, given, timestep_us, timesteps, shape)
             timesteps = counted if timesteps is None else timesteps
         self.trains = given
         last = int(given.t_us.max(initial=-1)) // timestep_us + 1
         if last > limits.MAX_PASSES:
             raise EventsError(
-                f"`reference` must have at most {limits.MAX_PASSES} timesteps, got an event in "
+                f"`{name}` must have at most {limits.MAX_PASSES} timesteps, got an event in "
                 f"timestep {last}; if the times are ns, divide them by 1000"
             )
         self.timesteps = max(last, 1) if timesteps is None else timesteps
@@ -66,11 +69,11 @@ class ReferenceSamples:
                 must_be("timesteps", f"at least {last}, for the last event", str(timesteps))
             )
         if not len(given):
-            raise EventsError("`reference` must have at least one sample, got none")
+            raise EventsError(f"`{name}` must have at least one sample, got none")
         self.shape = given.shape if shape is None else shape
         if math.prod(self.shape) != math.prod(given.shape):
             raise EventsError(
-                f"`reference` must have an input of shape {self.shape}, got {given.shape}"
+                f"`{name}` must have an input of shape {self.shape}, got {given.shape}"
             )
 
     def __len__(self) -> int:
@@ -108,11 +111,16 @@ def frames_of(
     step_us = microseconds(timestep_us, "timestep_us", at_least=1)
     if timesteps is not None:
         timesteps = check_int("timesteps", timesteps, 1, limits.MAX_PASSES, ValueError)
-    return ReferenceSamples(samples, step_us, timesteps).frames(range(len(samples)))
+    binned = ReferenceSamples(samples, step_us, timesteps, name="samples")
+    return binned.frames(range(len(samples)))
 
 
 def _trains_of(
-    given: Any, timestep_us: int, timesteps: int | None, shape: tuple[int, ...] | None
+    name: str,
+    given: Any,
+    timestep_us: int,
+    timesteps: int | None,
+    shape: tuple[int, ...] | None,
 ) -> tuple[SpikeTrains, int]:
     """Return an array of frames, or of constant input, as events, and its number of timesteps."""
     array = np.asarray(given)
@@ -124,16 +132,13 @@ def _trains_of(
             "SpikeTrains, an array [samples, timesteps, *input_shape], or with `timesteps` and "
             "`input_shape` an array [samples, *input_shape]"
         )
-        raise EventsError(
-            must_be("reference", requirement, f"{array.dtype} of shape {array.shape}")
-        )
+        raise EventsError(must_be(name, requirement, f"{array.dtype} of shape {array.shape}"))
     if not array.size:
         raise EventsError(
-            "`reference` must have at least one sample, timestep and input, got shape "
-            f"{array.shape}"
+            f"`{name}` must have at least one sample, timestep and input, got shape {array.shape}"
         )
     if not np.isfinite(array).all():
-        raise EventsError("`reference` must have finite values only")
+        raise EventsError(f"`{name}` must have finite values only")
     constant_for = timesteps if is_constant else None
     if (array < 0).any() or (array != np.rint(array)).any():
         trains = encode_current(array, constant_for, timestep_us)
@@ -141,7 +146,7 @@ def _trains_of(
     spikes = float(array.sum(dtype=np.float64)) * (constant_for or 1)
     if spikes > _MAX_SPIKES:
         raise EventsError(
-            f"`reference` must have at most {_MAX_SPIKES} spikes, got {spikes:.0f}; whole numbers "
+            f"`{name}` must have at most {_MAX_SPIKES} spikes, got {spikes:.0f}; whole numbers "
             "are numbers of spikes, so divide values such as those of pixels by their largest value"
         )
     if constant_for is not None:

@@ -21,8 +21,9 @@ from neuroasync.core.formats.orders.certificate import (
     network_digest,
 )
 from neuroasync.core.formats.orders.run_modes import RunModes, parse_run_modes
-from neuroasync.core.model.checks import check_int, must_be, shown
+from neuroasync.core.model.checks import check_callback, check_int, check_type, must_be, shown
 from neuroasync.metrics.orders.mode_runs import (
+    check_modes,
     check_run,
     check_samples,
     labels_of,
@@ -119,8 +120,11 @@ def compare_modes(
         PolicyError, StopRuleError, ValueError: An argument is invalid.
         EventsError: An event is not one of the network's inputs.
         ForwardStepLimitError, PassLimitError: A sample exceeded a limit.
+        TypeError: ``bundle`` is no bundle.
     """
+    check_type("bundle", bundle, Bundle)
     check_samples(samples)
+    check_callback("on_run", on_run)
     first = check_run(until, first)
     modes = parse_run_modes(modes) if isinstance(modes, str) else modes
     if not isinstance(modes, RunModes):
@@ -128,6 +132,7 @@ def compare_modes(
     count = check_int("orders", orders, 1, limits.MAX_CERTIFIED_ORDERS, ValueError)
     base = check_int("seed", check_seed(seed), 0, 2**64 - count, ValueError)
     length_us = optional_microseconds(duration_us, "duration_us", bundle.duration_us)
+    check_modes(bundle, until, (PolicySpec(), *modes.modes))
     resolver = OptionResolver(bundle, {"until": until}, ())
 
     def decide(mode: PolicySpec, order_seed: int) -> list[Decision]:

@@ -1,6 +1,6 @@
 """What measurements in several run modes share: options, seeds, labels and checks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import numpy as np
@@ -11,10 +11,11 @@ from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.policies import Momentum, Policy, PolicyName
 from neuroasync.core.engine.run_settings import RunOptions
 from neuroasync.core.events.spike_trains import SpikeTrains
-from neuroasync.core.formats.bundle import PolicySpec
+from neuroasync.core.formats.bundle import Bundle, PolicySpec
 from neuroasync.core.model.checks import check_int, must_be, shown
+from neuroasync.runtime.option_resolver import OptionResolver
 
-__all__ = ["check_run", "check_samples", "labels_of", "run_options", "seeds_of"]
+__all__ = ["check_modes", "check_run", "check_samples", "labels_of", "run_options", "seeds_of"]
 
 
 def check_samples(samples: SpikeTrains) -> None:
@@ -34,6 +35,17 @@ def check_run(until: str, first: int) -> int:
     if not isinstance(until, str):
         raise ValueError(must_be("until", "the text of a stop rule", shown(until)))
     return check_int("first", first, 0, limits.MAX_TIME_US, ValueError)
+
+
+def check_modes(bundle: Bundle, until: str, modes: Iterable[PolicySpec]) -> None:
+    """Check that a network can run in all modes with a stop rule, before it runs in any.
+
+    Raises:
+        StopRuleError: The bundle is not calibrated for a mode.
+    """
+    resolver = OptionResolver(bundle, {"until": until}, ())
+    for mode in modes:
+        resolver.resolve(run_options(mode))
 
 
 def run_options(mode: PolicySpec) -> RunOptions:

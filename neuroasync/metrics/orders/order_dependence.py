@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.model.connections import INPUT, Dense, Sparse
 from neuroasync.core.model.model import Model
-from neuroasync.core.recording.recording import Recording
+from neuroasync.core.recording.recording import Recording, check_made_with
 from neuroasync.errors import RecordingError
 from neuroasync.metrics.fan_out import shape_of
 from neuroasync.metrics.synapse_lists import check_synapses, synapse_list
@@ -79,11 +79,7 @@ def order_dependence(recording: Recording, bundle: Bundle) -> OrderDependence:
         RecordingError: The recording was made with another bundle, or has no sample.
         ValueError: A convolution has too many synapses to list them.
     """
-    if recording.info.bundle != bundle.digest.hex():
-        raise RecordingError(
-            f"the recording was made with the bundle with digest {recording.info.bundle}, but the "
-            f"given bundle has digest {bundle.digest.hex()}"
-        )
+    check_made_with(recording, bundle)
     if not len(recording):
         raise RecordingError("the recording must have at least one sample, but has none")
     for connection in bundle.model.connections:

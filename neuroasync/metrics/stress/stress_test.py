@@ -17,9 +17,10 @@ from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, PolicySpec
 from neuroasync.core.formats.orders.certificate import network_digest
 from neuroasync.core.kernels.order_keys import sample_seed
-from neuroasync.core.model.checks import check_int, must_be, shown
+from neuroasync.core.model.checks import check_callback, check_int, check_type, must_be, shown
 from neuroasync.core.model.model import Model
 from neuroasync.metrics.orders.mode_runs import (
+    check_modes,
     check_run,
     check_samples,
     labels_of,
@@ -83,8 +84,11 @@ def stress_test(
             network.
         EventsError: An event is not one of the network's inputs.
         ForwardStepLimitError, PassLimitError: A sample exceeded a limit.
+        TypeError: ``bundle`` is no bundle.
     """
+    check_type("bundle", bundle, Bundle)
     check_samples(samples)
+    check_callback("on_run", on_run)
     first = check_run(until, first)
     if stresses is None:
         stresses = default_stresses(bundle.model)
@@ -99,6 +103,7 @@ def stress_test(
     base = check_int("seed", check_seed(seed), 0, 2**64 - count, ValueError)
     length_us = optional_microseconds(duration_us, "duration_us", bundle.duration_us)
     test = _Test(bundle, samples, mode or bundle.policy, until, first, length_us)
+    check_modes(bundle, until, {test.mode_under(cause) for cause in (None, *chosen)})
     plan = [(cause, base + k) for cause in (None, *chosen) for k in range(test.seeds(cause, count))]
     untouched: dict[int, NDArray[np.int64]] = {}
     targets = None if samples.labels is None else samples.labels.tolist()
@@ -141,7 +146,7 @@ class _Test:
     def seeds(self, stress: Stress | None, count: int) -> int:
         """Return the number of seeds under a stress: 1 if seeds make no difference."""
         is_random = stress is not None and stress.has_chance
-        return count if is_random else seeds_of(self._mode_under(stress), count)
+        return count if is_random else seeds_of(self.mode_under(stress), count)
 
     def decide(self, stress: Stress | None, seed: int) -> list[Decision]:
         """Decide all samples under a stress."""
@@ -167,9 +172,9 @@ class _Test:
                         self.mode, samples[k : k + 1], seed, first + k,
                     )
                 ]  # fmt: skip
-        return self._run(model, self._mode_under(stress), samples, seed, first)
+        return self._run(model, self.mode_under(stress), samples, seed, first)
 
-    def _mode_under(self, stress: Stress | None) -> PolicySpec:
+    def mode_under(self, stress: Stress | None) -> PolicySpec:
         """Return the run mode under a stress."""
         if stress is not None and isinstance(stress.strength, PolicySpec):
             return stress.strength

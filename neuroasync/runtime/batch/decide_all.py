@@ -19,7 +19,7 @@ from neuroasync.core.recording.recorder import Recorder, check_recorder
 from neuroasync.errors import EventsError
 from neuroasync.runtime.batch.job import BatchJob
 
-__all__ = ["DataSet", "Samples", "check_callback", "check_samples", "decide_beside_the_loop",
+__all__ = ["DataSet", "Samples", "check_samples", "decide_beside_the_loop",
            "decide_in_turn", "sample_recorders"]  # fmt: skip
 
 Samples: TypeAlias = SpikeTrains | Sequence[SpikeTrain]
@@ -70,16 +70,6 @@ class DataSet:
         """
         first = check_int("first", first, 0, limits.MAX_TIME_US, ValueError)
         return cls(check_samples(samples), check_seed(seed), first, duration_us)
-
-
-def check_callback(on_decision: object) -> None:
-    """Check that ``on_decision`` is a function or None.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    if on_decision is not None and not callable(on_decision):
-        raise ValueError(f"`on_decision` must be a function, got {on_decision!r:.80}")
 
 
 async def decide_beside_the_loop(

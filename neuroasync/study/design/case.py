@@ -1,12 +1,15 @@
 """The design of a study as plain data: cases, seeds and the grid of modes."""
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, cast
 
+from neuroasync import limits
 from neuroasync.core.engine.policies import PolicyName, make_policy
-from neuroasync.core.engine.run_settings import InputMode, RunOptions, RunSettings
+from neuroasync.core.engine.run_settings import InputMode, RunOptions, RunSettings, check_seed
+from neuroasync.core.model.checks import check_int, check_type, must_be, shown
 from neuroasync.datasets.images import Coding
 from neuroasync.datasets.user_data import UserFiles
 from neuroasync.train.recipes import TRAININGS, Recipe, Recipes, Training, for_input
@@ -27,7 +30,8 @@ class Mode:
 
     def __post_init__(self) -> None:
         """Check the mode with the rules of the runtime."""
-        RunSettings(make_policy(self.policy), self.group_size, self.input)
+        settings = RunSettings(make_policy(self.policy), self.group_size, self.input)
+        object.__setattr__(self, "group_size", settings.group_size)
 
     @property
     def options(self) -> RunOptions:
@@ -41,11 +45,22 @@ class Mode:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The modes that each network runs in: all combinations of the given values."""
+    """The modes that each network runs in: all combinations of the given values.
+
+    Raises:
+        PolicyError, ValueError: A value is invalid or occurs twice, or there are no modes.
+    """
 
     policies: tuple[str, ...] = ("layer-sync", "random", "momentum", "fifo")
     group_sizes: tuple[int, ...] = (1, 8, 32)
     inputs: tuple[InputMode, ...] = ("prioritised", "queued")
+
+    def __post_init__(self) -> None:
+        """Check all modes."""
+        for name in ("policies", "group_sizes", "inputs"):
+            object.__setattr__(self, name, _different(name, getattr(self, name)))
+        sizes = tuple(mode.group_size for mode in self if mode.policy == self.policies[0])
+        object.__setattr__(self, "group_sizes", tuple(dict.fromkeys(sizes)))
 
     def __iter__(self) -> Iterator[Mode]:
         """Iterate over the modes in the order in which results are listed."""
@@ -81,8 +96,9 @@ class Case:
 
     Raises:
         ValueError: The name has other characters, a training is unknown, there is no recipe, a
-            recipe has the device ``"cuda"`` or another F than the report shows, or the grid lacks
-            a mode that it shows.
+            recipe has the device ``"cuda"`` or another F than the report shows, a number is out of
+            range, the files are to be encoded, or the grid lacks a mode that the report shows.
+        TypeError: A field has another type.
     """
 
     name: str
@@ -98,13 +114,49 @@ class Case:
     files: UserFiles | None = None
 
     def __post_init__(self) -> None:
-        """Check the name, the trainings and the grid."""
+        """Check all fields but the data set and the coding, which ``load_dataset`` checks."""
+        check_type("name", self.name, str)
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", self.name):
             raise ValueError(
                 "`name` must consist of at most 80 letters, digits, '-', '.' and '_' and start "
                 f"with a letter or digit, got {self.name!r:.80}"
             )
+        self._check_samples()
+        check_type("grid", self.grid, Grid)
+        self._check_recipes()
+        trained = [self.trained_mode(name) for name in self.recipes]
+        shown_modes = [Mode(policy, GROUP_SIZE, self.input) for policy in self.grid.policies]
+        if missing := [mode for mode in (*trained, *shown_modes) if mode not in list(self.grid)]:
+            raise ValueError(f"{self.name}: `grid` must have {missing[0]}, which the report shows")
+
+    def _check_samples(self) -> None:
+        """Check what says which samples there are, and how many."""
+        lowest = {"encodings_per_image": 1, "folds": 0, "max_train": 1, "max_measured": 1}
+        for name, low in lowest.items():
+            if (value := getattr(self, name)) is not None or not name.startswith("max"):
+                number = check_int(name, value, low, limits.MAX_TIME_US, ValueError)
+                object.__setattr__(self, name, number)
+        if self.folds == 1:
+            raise ValueError(must_be("folds", "0, or an integer of at least 2", "1"))
+        if self.files is None:
+            return
+        check_type("files", self.files, UserFiles)
+        if self.coding is not None or self.encodings_per_image != 1:
+            raise ValueError(
+                f"{self.name}: `coding` and `encodings_per_image` are for images, but `files` has "
+                "events; leave them out"
+            )
+
+    def _check_recipes(self) -> None:
+        check_type("recipes", self.recipes, Mapping)
+        unknown = [name for name in self.recipes if name not in TRAININGS]
+        if unknown or not self.recipes:
+            raise ValueError(
+                f"{self.name}: `recipes` must be one or more of {list(TRAININGS)}, "
+                f"got {list(self.recipes)}"
+            )
         for name, recipe in self.recipes.items():
+            check_type(f"recipes[{name!r}]", recipe, Recipe)
             if (size := recipe.config.group_size) != GROUP_SIZE:
                 raise ValueError(
                     f"{self.name}: recipes[{name!r}].config.group_size must be {GROUP_SIZE}, which "
@@ -115,16 +167,6 @@ class Case:
                     f"{self.name}: recipes[{name!r}].config.device must be 'auto' or 'cpu', "
                     "because a study trains on the CPU, got 'cuda'"
                 )
-        trained = [self.trained_mode(name) for name in self.recipes if name in TRAININGS]
-        shown = [Mode(policy, GROUP_SIZE, self.input) for policy in self.grid.policies]
-        if missing := [mode for mode in (*trained, *shown) if mode not in list(self.grid)]:
-            raise ValueError(f"{self.name}: `grid` must have {missing[0]}, which the report shows")
-        unknown = [name for name in self.recipes if name not in TRAININGS]
-        if unknown or not self.recipes:
-            raise ValueError(
-                f"{self.name}: `recipes` must be one or more of {list(TRAININGS)}, "
-                f"got {list(self.recipes)}"
-            )
 
     @property
     def trainings(self) -> tuple[Training, ...]:
@@ -174,22 +216,25 @@ class StudyPlan:
         data_dir: Folder of data sets, or None for the data sets that ship.
 
     Raises:
-        ValueError: A name or seed occurs twice, there are no cases or no seeds, or a case has
-            fewer folds than there are seeds.
+        ValueError: A name or seed occurs twice, a seed is out of range, there are no cases or no
+            seeds, or a case has fewer folds than there are seeds.
+        TypeError: A field has another type.
     """
 
     cases: tuple[Case, ...]
     seeds: tuple[int, ...]
-    data_dir: str | None = None
+    data_dir: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
         """Check that no network overwrites another, and that no sample counts twice."""
-        names = [case.name for case in self.cases]
-        for field_name, values in (("cases", names), ("seeds", self.seeds)):
-            if not values or len(set(values)) != len(values):
-                raise ValueError(
-                    f"`{field_name}` must have one or more different entries, got {values!r:.80}"
-                )
+        cases = _listed("cases", self.cases)
+        for k, case in enumerate(cases):
+            check_type(f"cases[{k}]", case, Case)
+        seeds = _different("seeds", map(check_seed, _listed("seeds", self.seeds)))
+        _different("cases", [case.name for case in cases])
+        data_dir = None if self.data_dir is None else os.fspath(self.data_dir)
+        for name, value in (("cases", cases), ("seeds", seeds), ("data_dir", data_dir)):
+            object.__setattr__(self, name, value)
         for case in self.cases:
             # With more seeds than folds, two seeds would be measured on the same fold, and
             # differences between trainings would count its samples twice.
@@ -212,3 +257,20 @@ class StudyPlan:
     def to_json(self) -> dict[str, Any]:
         """Return everything that determines the results, except the samples themselves."""
         return asdict(self)
+
+
+def _listed(name: str, values: Iterable[Any]) -> tuple[Any, ...]:
+    """Return values as a tuple."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(must_be(name, "a tuple", shown(values)))
+    return tuple(values)
+
+
+def _different(name: str, values: Iterable[Any]) -> tuple[Any, ...]:
+    """Return values as a tuple; raise ValueError if there are none, or one occurs twice."""
+    entries = _listed(name, values)
+    if not entries or len(set(entries)) != len(entries):
+        raise ValueError(
+            f"`{name}` must have one or more different entries, got {list(entries)!r:.80}"
+        )
+    return entries

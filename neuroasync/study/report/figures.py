@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from matplotlib.figure import Figure as Drawing
 
-from neuroasync.core.recording.file import read_recording
+from neuroasync.core.quantity import quantity
 from neuroasync.metrics import StopPoint
 from neuroasync.metrics.anytime import Unit
 from neuroasync.plot import (
@@ -141,10 +141,11 @@ def _raster(results: CaseResults, training: Training, folder: OutputFolder) -> D
     first = results.networks(training)[0].network
     panels = []
     for policy in results.case.grid.policies:
-        whole = read_recording(folder.recording(f"{first.name}-{policy}"))
-        stopped = read_recording(folder.recording(f"{first.name}-{policy}-stopped"))
+        whole = folder.read_recording(first.name, policy)
+        stopped = folder.read_recording(first.name, policy, stopped=True)
         starts, step = steps_of(whole)
-        title = f"{policy}: {whole.spikes[0]} spikes, {whole.rounds[0]} rounds"
+        spikes, rounds = int(whole.spikes[0]), int(whole.rounds[0])
+        title = f"{policy}: {quantity(spikes, 'spike')}, {quantity(rounds, 'round')}"
         panels.append(RasterPanel(title, step, whole.neuron, starts, decided_at(stopped)))
     title = f"{first.name}: held-out sample 0, of class {whole.target[0]}"
     info = whole.info

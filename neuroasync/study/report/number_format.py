@@ -48,5 +48,5 @@ def mode_name(mode: Mode, *, with_size: bool = False) -> str:
 def _scaled(mean: Mean | None, factor: float, sign: str, digits: int) -> str:
     if mean is None:
         return "-"
-    value = f"{factor * mean.value:{sign},.{digits}f}"
+    value = f"{factor * mean.value:{sign}z,.{digits}f}"  # z: 0.0 without a sign for -0.0
     return value if mean.error is None else f"{value} ± {factor * mean.error:,.{digits}f}"

@@ -159,8 +159,8 @@ def _every_order(cases: Sequence[CaseResults]) -> Table:
                 ]
             )
     return Table(
-        "Every order: accuracy of each network over all run modes (policies, group sizes and both "
-        "input modes), means over seeds, until quiet",
+        "Every order: accuracy of each network over all run modes (policies, group sizes and input "
+        "modes), means over seeds, until quiet",
         ["case, training", "mean, %", "worst, %", "in", "spread, points"],
         rows,
     )

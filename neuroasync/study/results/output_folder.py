@@ -20,8 +20,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from neuroasync.core.formats.atomic_write import atomic_file
+from neuroasync.core.formats.bounded_open import path_problem
+from neuroasync.core.formats.bundle import Bundle, read_bundle
 from neuroasync.core.formats.file_lock import lock_file
-from neuroasync.errors import NeuroasyncError
+from neuroasync.core.recording.file import read_recording
+from neuroasync.core.recording.recording import Recording
+from neuroasync.errors import BundleError, NeuroasyncError, RecordingError
 from neuroasync.study.design.case import Mode, StudyPlan
 from neuroasync.study.results.records import Measurement
 
@@ -42,6 +46,8 @@ def locked_folder(root: Path) -> Iterator[None]:
     Raises:
         StudyError: Another process runs a study there, or the file system reports an error.
     """
+    if (reason := path_problem(str(root))) is not None:
+        raise StudyError(f"{str(root)!r}: cannot be a folder, because {reason}")
     if root.exists() and not root.is_dir():
         raise StudyError(f"{str(root)!r}: must be a folder, but is a file")
     with _named_errors(root):
@@ -71,7 +77,7 @@ class OutputFolder:
         path = root / "study.json"
         with _named_errors(root):
             if path.exists():
-                _check_same(path, self.read(path), expected)
+                _check_same(path, _read_json(path, "use a new folder"), expected)
             else:
                 if root.exists() and any(entry.name != _LOCK for entry in root.iterdir()):
                     raise StudyError(
@@ -95,6 +101,34 @@ class OutputFolder:
         """Return the path of a recording."""
         return self.root / "recordings" / f"{name}.npz"
 
+    def read_bundle(self, name: str) -> Bundle:
+        """Read the bundle of a network.
+
+        Raises:
+            StudyError: The file is damaged.
+        """
+        try:
+            return read_bundle(self.bundle(name))
+        except BundleError as error:
+            raise StudyError(f"{error}; remove this file to train the network again") from error
+
+    def read_recording(self, network: str, policy: str, *, stopped: bool = False) -> Recording:
+        """Read the recording of one sample under an ordering policy.
+
+        Args:
+            network: Name of the network.
+            policy: The policy.
+            stopped: Whether the chosen stop rule ended the sample.
+
+        Raises:
+            StudyError: The file is missing or damaged.
+        """
+        name = f"{network}-{policy}-stopped" if stopped else f"{network}-{policy}"
+        try:
+            return read_recording(self.recording(name))
+        except RecordingError as error:
+            raise StudyError(f"{error}; {self._how_to_measure_again(network)}") from error
+
     def figure(self, name: str) -> Path:
         """Return the path of a figure."""
         return self.root / "pictures" / f"{name}.png"
@@ -109,21 +143,23 @@ class OutputFolder:
         Raises:
             StudyError: The file is missing or damaged.
         """
-        path = self.timings(name)
-        rows = self.read(path)
+        path, advice = self.timings(name), self._how_to_measure_again(name)
+        rows = _read_json(path, advice)
         try:
             return next(row["chosen"] for row in rows if _mode_of(row) == mode)
         except (KeyError, TypeError, ValueError, StopIteration) as error:
-            measured = str(self._measurement(name))
-            raise StudyError(
-                f"{str(path)!r} is damaged; remove {measured!r} to measure the network again, "
-                "which writes both files"
-            ) from error
+            raise StudyError(f"{str(path)!r} is damaged; {advice}") from error
 
     def all_timings(self, measurements: Sequence[Measurement]) -> dict[str, Any]:
-        """Read the wall times of the decisions of every network, by its name."""
+        """Read the wall times of the decisions of every network, by its name.
+
+        Raises:
+            StudyError: A file is missing or damaged.
+        """
         names = [measurement.network.name for measurement in measurements]
-        return {name: self.read(self.timings(name)) for name in names}
+        return {
+            name: _read_json(self.timings(name), self._how_to_measure_again(name)) for name in names
+        }
 
     def measurement(self, name: str) -> Measurement | None:
         """Read the measurement of a network, or return None if it is not finished.
@@ -134,28 +170,16 @@ class OutputFolder:
         path = self._measurement(name)
         if not path.exists():
             return None
-        value = self.read(path)
+        advice = "remove it to measure the network again"
+        value = _read_json(path, advice)
         try:
             return Measurement.from_json(value)
         except (KeyError, TypeError, ValueError) as error:
-            raise StudyError(
-                f"{str(path)!r} is damaged; remove it to measure the network again"
-            ) from error
+            raise StudyError(f"{str(path)!r} is damaged; {advice}") from error
 
     def write_measurement(self, measurement: Measurement) -> None:
         """Write the measurement of a network."""
         self.write_json(self._measurement(measurement.network.name), measurement.to_json())
-
-    def read(self, path: Path) -> Any:
-        """Read a JSON file.
-
-        Raises:
-            StudyError: The file cannot be read.
-        """
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise StudyError(f"{str(path)!r} cannot be read: {error}") from error
 
     def write_json(self, path: Path, value: Any) -> None:
         """Write a JSON file atomically; the same value gives the same bytes."""
@@ -168,6 +192,19 @@ class OutputFolder:
 
     def _measurement(self, name: str) -> Path:
         return self.root / "networks" / f"{name}.json"
+
+    def _how_to_measure_again(self, name: str) -> str:
+        measured = str(self._measurement(name))
+        return f"remove {measured!r} to measure the network again, which writes all its files"
+
+
+def _read_json(path: Path, advice: str) -> Any:
+    """Read a JSON file; an error ends with the advice."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise StudyError(f"{str(path)!r} cannot be read: {reason}; {advice}") from error
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from neuroasync.core.formats.bundle import Bundle, read_bundle, write_bundle
+from neuroasync.core.formats.bundle import Bundle, write_bundle
+from neuroasync.core.model.checks import check_callback, check_type
 from neuroasync.core.recording.file import write_recording
 from neuroasync.study.design.case import StudyNetwork, StudyPlan
 from neuroasync.study.report.report import write_report
@@ -60,9 +61,12 @@ def run_study(
             engines disagree, or a machine of the cluster has other versions.
         ValueError, ImportError: A data set cannot be loaded, or a recipe does not fit it.
         FloatingPointError: A training diverged.
-        TypeError, ClosedError: ``cluster`` is no cluster, or is not connected.
+        TypeError: ``plan`` is no study plan, or ``cluster`` no cluster.
+        ClosedError: ``cluster`` is not connected.
         ClusterError: Ray could not run a task, even after retries.
     """
+    check_type("plan", plan, StudyPlan)
+    check_callback("on_progress", on_progress)
     out = Path(out)
     versions, is_new = package_versions(), not out.exists()
     with ExitStack() as stack:
@@ -177,7 +181,7 @@ class _Study:
         name = started.network.name
         # The bundle was written atomically, so the checkpoint is not needed any more.
         self._folder.checkpoint(name).unlink(missing_ok=True)
-        bundle = read_bundle(self._folder.bundle(name))
+        bundle = self._folder.read_bundle(name)
         if bundle.meta.get("samples_sha256") != started.digest:
             raise StudyError(f"{name} was trained on other samples; use a new folder")
         subject = Subject(

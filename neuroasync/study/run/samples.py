@@ -1,6 +1,7 @@
 """The samples of a case."""
 
 import hashlib
+import os
 from dataclasses import dataclass
 
 from neuroasync.core.events.sample_bytes import sample_bytes
@@ -38,7 +39,7 @@ class StudySamples:
             ``UserFiles.load``.
     """
 
-    def __init__(self, case: Case, data_dir: str | None) -> None:
+    def __init__(self, case: Case, data_dir: str | os.PathLike[str] | None) -> None:
         self.case = case
         self._latest: tuple[int, SeedSamples] | None = None
         recipe: Recipe = next(iter(case.recipes.values()))

@@ -16,7 +16,7 @@ from neuroasync.core.engine.run_settings import RunOptions, check_seed
 from neuroasync.core.events.spike_train import Events
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle
-from neuroasync.core.model.checks import check_int, must_be
+from neuroasync.core.model.checks import check_int, check_type, must_be
 from neuroasync.runtime.batch.decide_all import Samples, check_samples
 from neuroasync.runtime.batch.job import BatchJob
 from neuroasync.runtime.option_resolver import OptionResolver
@@ -74,8 +74,7 @@ def decide_all(
         EventsError: ``samples`` is no data set, or events are not valid for this network.
         ForwardStepLimitError, LimitError: A sample exceeded a limit; a note has its number.
     """
-    if not isinstance(bundle, Bundle):
-        raise TypeError(f"`bundle` must be a Bundle, got {type(bundle).__name__}")
+    check_type("bundle", bundle, Bundle)
     seed = check_seed(seed)
     first = check_int("first", first, 0, limits.MAX_TIME_US, ValueError)
     samples = check_samples(samples)

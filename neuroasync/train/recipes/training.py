@@ -8,6 +8,8 @@ from typing import Final, TypeAlias
 
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, Scalar
+from neuroasync.core.formats.field_checks import checked_meta
+from neuroasync.core.model.checks import check_callback, check_type
 from neuroasync.core.model.topology import parse_topology
 from neuroasync.datasets import Dataset
 from neuroasync.metrics import calibrate_over_time
@@ -74,13 +76,20 @@ def train_dataset(
 
     Raises:
         ValueError: The network does not fit the data, or ``init_rate`` is not None with ``start``.
-        ModelError: A bundle cannot hold ``meta`` or the description of the data set, or the network
-            has another number of outputs than the data set has classes.
+        ModelError: A bundle cannot hold ``name``, ``meta`` or the description of the data set, or
+            the network has another number of outputs than the data set has classes.
+        TypeError: ``dataset``, ``recipe`` or ``start`` has another type.
         CheckpointError: The checkpoint cannot be read or written, or belongs to another training.
         ForwardStepLimitError, LimitError: A sample exceeded a limit.
         FloatingPointError: The loss is no longer finite.
         ExchangeError: The connection to another worker was lost.
     """
+    check_type("dataset", dataset, Dataset)
+    check_type("recipe", recipe, Recipe)
+    if start is not None:
+        check_type("start", start, Bundle)
+    check_callback("on_batch", on_batch)
+    additional = checked_meta({} if meta is None else meta)
     config = recipe.config
     _check_start(start, config)
 
@@ -90,9 +99,9 @@ def train_dataset(
 
     model = parse_topology(recipe.topology) if start is None else start.model
     classes = _classes(dataset, start)
-    entries = {**_origin(dataset, start), "recipe": name, **(meta or {})}
+    entries = {**_origin(dataset, start), "recipe": name}
     # If a bundle could not hold these, the error must not come after hours of training.
-    Bundle(model, tuple(classes), meta=entries)
+    Bundle(model, tuple(classes), meta=entries | additional)
     second = f"{os.fspath(checkpoint)}.all" if all_data and checkpoint is not None else None
     fitted = fit(
         model, dataset.train, config,
@@ -108,7 +117,7 @@ def train_dataset(
             classes=classes,
             # A topology text does not describe neurons that were learned.
             topology=recipe.topology or None if config.learn is None else None,
-            meta={**entries, **more, **(meta or {})},
+            meta={**entries, **more, **additional},
         )
 
     bundle = _finished(export(fitted, {}), dataset.validation, config.seed)

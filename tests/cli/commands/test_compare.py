@@ -63,6 +63,16 @@ def test_compare_draws_a_picture(cli, files):
     assert "orders.png" in result.stdout
 
 
+def test_the_picture_distinguishes_orders_by_their_noise(cli, files, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("neuroasync.plot.save_png", lambda figure, _: drawn.append(figure))
+    modes = "momentum F=1,2; momentum F=1,2 noise=0.5"
+    result = cli("compare", files.net, files.events, "--modes", modes, "--plot", "orders.png")
+    assert result.exit_code == 0, result.stderr
+    names = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert names == ["momentum, prioritised", "momentum, noise 0.5, prioritised"]
+
+
 def test_the_picture_must_not_overwrite_an_input(cli, files):
     result = cli("compare", files.net, files.events, "--plot", files.events)
     assert result.exit_code == 2

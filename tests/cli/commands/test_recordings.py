@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 import neuroasync as na
-from neuroasync import write_bundle
+from neuroasync import read_bundle, write_bundle
+from neuroasync.core.engine.policies import LayerSync
+from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.recording.file import read_recording, write_recording
+from neuroasync.core.recording.recorder import Recorder
 from neuroasync.explain import deciding_spike
 from tests.helpers.cli_files import SAMPLES, golden_bundle
 
@@ -181,7 +184,18 @@ def test_json_of_encode_names_the_file(cli, files):
 def test_explain_rejects_a_row_outside_the_recording(cli, files, recorded):
     result = cli("explain", recorded, "--bundle", files.net, "--spike", 10**9)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "`row` must be an integer from 0 to" in result.stderr
+    assert re.search(r"--spike must be a row of the recording, which has \d+ spikes", result.stderr)
+
+
+@pytest.mark.parametrize("options", [(), ("--sample", 0)])
+def test_explain_rejects_a_recording_without_samples(cli, files, options):
+    recorder = Recorder(read_bundle(files.net), RunSettings(LayerSync(), 8, "prioritised"))
+    write_recording(recorder.finish(), "empty.npz")
+    result = cli("explain", "empty.npz", "--bundle", files.net, *options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "the recording has no samples, and so no spike to explain" in result.stderr
+    result = cli("explain", "empty.npz", "--bundle", files.net, "--spike", 0)
+    assert "--spike must be a row of the recording, which has 0 spikes" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["net.nab", "events.npz", "./net.nab"])

@@ -65,6 +65,7 @@ async def test_arguments_are_checked_before_anything_is_deployed():
         ({"replicas": 0}, "`replicas` must be"),
         ({"token": ""}, "`token` must not be empty"),
         ({"when_full": "wait"}, "when_full"),
+        ({"allow_hosts": "example"}, "`allow_hosts` must be a list of texts, got 'example'"),
     ):
         with pytest.raises(ValueError, match=message):
             deployment(BUNDLE, **arguments)
@@ -73,6 +74,8 @@ async def test_arguments_are_checked_before_anything_is_deployed():
     async with Network(BUNDLE) as network:
         with pytest.raises(TypeError, match="an open network"):
             deployment(network)
+    with pytest.raises(TypeError, match=r"`limits` must be a ServerLimits, got dict"):
+        deployment(BUNDLE, limits={})
 
 
 async def test_answers_over_a_websocket_are_those_of_one_process(address, local):

@@ -292,7 +292,7 @@ def test_a_recording_that_ends_early_differs_where_it_ends():
         "the second has neuron 1 (hidden[1]) in pass 1, step 0 (t = 1000 µs)"
     )
     assert str(compare(whole, record(relay(), [], run))) == (
-        "the first has 1 samples; the second has 0"
+        "the first has 1 sample; the second has 0"
     )
 
 

@@ -202,6 +202,27 @@ def test_a_sparse_connection_that_is_too_large_is_refused():
         NeuroasyncModel(na.Bundle(model))
 
 
-def test_frames_of_another_shape_are_refused():
-    with pytest.raises(na.EventsError, match="must have an input of shape"):
-        NeuroasyncModel(shipped_bundle("unlayered"))(torch.zeros(1, 2, 3))
+@pytest.mark.parametrize("shape", [(1, 2, 3), (2, 64), (0, 2, 64), (2, 0, 64)])
+def test_batches_of_another_shape_are_refused(shape):
+    model = NeuroasyncModel(shipped_bundle("unlayered"))
+    with pytest.raises(
+        na.EventsError, match=r"^`batch` must be of shape \[samples, timesteps, 8, 8\]"
+    ):
+        model(torch.zeros(shape))
+    with pytest.raises(na.EventsError, match=r"^`batch` must have finite values only$"):
+        model(torch.full((1, 2, 64), torch.nan))
+
+
+def test_only_bundles_and_tensors_are_taken():
+    with pytest.raises(TypeError, match=r"^`bundle` must be a Bundle, got str$"):
+        NeuroasyncModel("unlayered")
+    with pytest.raises(TypeError, match=r"^`batch` must be a Tensor, got ndarray$"):
+        NeuroasyncModel(shipped_bundle("unlayered"))(np.zeros((1, 2, 64)))
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int8, torch.bfloat16, torch.float64])
+def test_tensors_of_all_types_are_taken(dtype):
+    frames = torch.from_numpy(frames_of(shipped_spikes()[:3], 1000)).clamp(max=1)
+    bundle = shipped_bundle("unlayered")
+    expected = NeuroasyncModel(bundle)(frames)
+    assert NeuroasyncModel(bundle)(frames.to(dtype)).tolist() == expected.tolist()

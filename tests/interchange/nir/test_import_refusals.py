@@ -39,6 +39,7 @@ CASES = {
     "step": (plain(), {"timestep_us": 0}, r"with a timestep of 0, `step_us` must be given"),
     "jump": (plain(), {"jump": None}, r"node 'n1' \(LIF\): NIR does not say how far a spike"),
     "reset": (plain(), {"reset": None}, r"node 'n1' \(LIF\): NIR does not say what a reset does"),
+    "delay_text": (plain(), {"reset_delay": "no"}, "`reset_delay` must be True, Fal"),
     "unknown": (plain(), {"jump": "eul"}, r"`jump` must be one of .*, got 'eul'; did you mean"),
     "negative": (plain(), {"step_us": -1}, r"`step_us` must be a number above 0 .*, got -1$"),
     "nan": (plain(), {"step_us": float("nan")}, r"`step_us` must be a number above 0 .*, got nan"),

@@ -266,3 +266,9 @@ def test_a_pool_of_signals_whose_weights_were_changed_becomes_a_matrix(tmp_path)
     graph.nodes["connection_0"].weight[0, 0, 0] = 2
     (changed,) = import_nir(graph).model.connections
     assert isinstance(changed, Sparse | Conv1d)
+
+
+def test_only_a_bundle_is_exported(tmp_path):
+    with pytest.raises(TypeError, match=r"^`bundle` must be a Bundle, got str$"):
+        export_nir("unlayered", tmp_path / "a.nir")
+    assert not list(tmp_path.iterdir())

@@ -148,6 +148,7 @@ def test_no_samples_and_bad_options_are_refused(digits):
     for options, message in (
         ({"modes": [bundle.policy]}, r"`modes` must be RunModes or their text form, got \[Policy"),
         ({"until": lambda *_: True}, "`until` must be the text of a stop rule, got <function"),
+        ({"on_run": 3}, "`on_run` must be a function, got 3"),
         ({"first": -1}, "`first` must be an integer of at least 0, got -1"),
         ({"first": 2**53 + 1}, "`first` must be an integer"),
         ({"first": 1.5}, "`first` must be an integer"),
@@ -157,3 +158,5 @@ def test_no_samples_and_bad_options_are_refused(digits):
     for other, name in ((samples[0], "SpikeTrain"), (None, "NoneType"), ([samples[0]], "list")):
         with pytest.raises(ValueError, match=f"`samples` must be SpikeTrains, .*, got {name}$"):
             compare_modes(bundle, other)
+    with pytest.raises(TypeError, match=r"^`bundle` must be a Bundle, got Model$"):
+        compare_modes(bundle.model, samples)

@@ -145,6 +145,17 @@ def test_a_stress_that_does_not_fit_is_refused_before_anything_runs():
     assert not done
 
 
+def test_a_run_mode_without_calibration_is_refused_before_anything_runs(digits):
+    bundle, samples = digits
+    runs = []
+    with pytest.raises(na.StopRuleError, match=r"calibrated for random, .* this call uses fifo"):
+        stress_test(
+            bundle, samples, "weight-bits 4; order fifo", until="confidence(0.9)",
+            on_run=lambda *done: runs.append(done),
+        )  # fmt: skip
+    assert runs == []
+
+
 def test_a_delay_that_is_too_long_is_refused():
     model = chain().model
     slow = tuple(replace(c, delay_us=1000) for c in model.connections)
@@ -173,6 +184,7 @@ def test_bad_arguments_are_refused(digits):
         ({"stresses": []}, "`stresses` must be a list of 1 to 1024 stresses"),
         ({"stresses": ["fifo"]}, r"`stresses\[0\]` must be a Stress"),
         ({"stresses": [Stress("weight-bits", 4)] * 2}, r"`stresses\[1\]` must be different"),
+        ({"on_run": 3}, "`on_run` must be a function, got 3"),
         ({"seeds": 0}, "`seeds` must be an integer from 1"),
         ({"seed": 2**64 - 1}, "`seed` must be an integer of at most"),
         ({"mode": "random"}, "`mode` must be a PolicySpec or None, got 'random'"),
@@ -183,6 +195,8 @@ def test_bad_arguments_are_refused(digits):
     ):
         with pytest.raises(ValueError, match=message):
             stress_test(bundle, samples, **options)
+    with pytest.raises(TypeError, match=r"^`bundle` must be a Bundle, got str$"):
+        stress_test("unlayered", samples)
     with pytest.raises(ValueError, match="`samples` must have at least one sample"):
         stress_test(bundle, samples[:0])
     with pytest.raises(ValueError, match=r"`samples` must be SpikeTrains, .*, got SpikeTrain$"):

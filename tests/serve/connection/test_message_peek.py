@@ -46,7 +46,7 @@ def test_problem_that_only_the_peek_finds_is_named(monkeypatch):
      (b"\xc1", "the message is invalid"), ('{"end": 1}', "`end` must be `bool`"),
      (b"\x81\xa4t_us\xdd\xff\xff\xff\xff", "the message is empty or truncated"),
      ("\ud800", "the message is invalid"),
-     (" " * 101, "the message has 101 bytes, the limit is 100")],
+     (" " * 101, "the message has 101 characters, the limit is 100")],
 )  # fmt: skip
 def test_peek_reports_errors_like_the_full_parser(data, prefix):
     with pytest.raises(MessageError, match=f"^{re.escape(prefix)}"):

@@ -1,8 +1,11 @@
 """Built-in cases and regimes: each fits its data set and can run."""
 
+import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from neuroasync import parse_topology
@@ -131,11 +134,70 @@ def test_case_without_test_samples_is_rejected(tmp_path):
         ),
         ({"grid": Grid(group_sizes=(1,))}, "task: `grid` must have .*, which the report shows"),
         ({"grid": Grid(inputs=("queued",))}, "task: `grid` must have .*, which the report shows"),
+        ({"folds": 1}, "`folds` must be 0, or an integer of at least 2, got 1"),
+        ({"folds": -1}, "`folds` must be an integer of at least 0, got -1"),
+        ({"max_train": 0}, "`max_train` must be an integer of at least 1, got 0"),
+        ({"max_measured": 2.5}, "`max_measured` must be an integer of at least 1, got 2.5"),
+        ({"encodings_per_image": 0}, "`encodings_per_image` must be an integer of at least 1"),
+        ({"encodings_per_image": 2}, "task: `coding` and .* are for images, but `files` has ev"),
+        ({"coding": "latency"}, "task: `coding` and .* are for images, but `files` has events"),
     ],
 )
 def test_case_that_the_report_cannot_show_is_rejected(changes, message):
     with pytest.raises(ValueError, match=message):
         case(USER_FILES, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": 3}, "`name` must be a str, got int"),
+        ({"recipes": None}, "`recipes` must be a Mapping, got NoneType"),
+        ({"recipes": {"layered": NETWORK}}, r"`recipes\['layered'\]` must be a Recipe, got str"),
+        ({"grid": (8,)}, "`grid` must be a Grid, got tuple"),
+        ({"files": "train.npz"}, "`files` must be a UserFiles, got str"),
+    ],
+)
+def test_fields_of_other_types_are_rejected(changes, message):
+    with pytest.raises(TypeError, match=f"^{message}$"):
+        case(USER_FILES, **changes)
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "message"),
+    [
+        (
+            "group_sizes",
+            (8, 8),
+            r"`group_sizes` must have one or more different entries, got \[8, 8",
+        ),
+        ("policies", (), r"`policies` must have one or more different entries, got \[\]"),
+        ("inputs", ("first",), "`input` must be 'prioritised' or 'queued', got 'first'"),
+        ("group_sizes", (0,), "`group_size` must be an integer of at least 1, got 0"),
+    ],
+)
+def test_grid_of_other_modes_is_rejected(field, values, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        Grid(**{field: values})
+    with pytest.raises(TypeError, match=f"^`{field}` must be a tuple, got 'random'$"):
+        Grid(**{field: "random"})
+
+
+def test_plain_forms_of_a_plan_are_the_same(tmp_path):
+    expected = StudyPlan((case(USER_FILES),), (0, 1), str(tmp_path))
+    sizes = Grid(group_sizes=[np.int64(size) for size in GRID.group_sizes])
+    paths = UserFiles(**{part: Path(path) for part, path in asdict(USER_FILES).items() if path})
+    given = StudyPlan([case(paths, grid=sizes)], iter(np.arange(2)), tmp_path)
+    assert given == expected
+    assert json.dumps(given.to_json()) == json.dumps(expected.to_json())
+    with pytest.raises(TypeError, match=r"^`cases\[0\]` must be a Case, got str$"):
+        StudyPlan(["digits"], (0,))
+    with pytest.raises(TypeError, match=r"^`seeds` must be a tuple, got 3$"):
+        StudyPlan((case(USER_FILES),), 3)
+    with pytest.raises(
+        ValueError, match=r"^`seed` must be an integer from 0 to 2\*\*64 - 1, got -1$"
+    ):
+        StudyPlan((case(USER_FILES),), (-1,))
 
 
 def test_duplicate_cases_and_seeds_are_rejected():
@@ -145,7 +207,7 @@ def test_duplicate_cases_and_seeds_are_rejected():
     ):
         StudyPlan((case(USER_FILES), case(USER_FILES)), (0,))
     with pytest.raises(
-        ValueError, match=r"^`seeds` must have one or more different entries, got \(1, 1\)"
+        ValueError, match=r"^`seeds` must have one or more different entries, got \[1, 1\]"
     ):
         StudyPlan((case(USER_FILES),), (1, 1))
 

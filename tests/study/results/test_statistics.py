@@ -73,6 +73,7 @@ def test_number_formats():
     assert percent(None) == "-"
     assert points(Mean(-0.021, 0.005)) == "-2.1 ± 0.5"
     assert points(Mean(0.021, None)) == "+2.1"
+    assert points(Mean(-0.0001, None)) == "+0.0"
     assert counted(Mean(1204.4, 31.2)) == "1,204 ± 31"
     assert counted(Mean(12.34, 0.56)) == "12.3 ± 0.6"
     assert share(Mean(31.0, 1.0), Mean(100.0, None)) == "31 %"

@@ -172,7 +172,7 @@ def test_changed_samples_are_rejected(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "cannot be read"),
+        ("{", "cannot be read: .*; remove it to measure the network again"),
         ("{}", "is damaged; remove it to measure the network again"),
         ("[1]", "is damaged; remove it to measure the network again"),
     ],
@@ -188,16 +188,56 @@ def test_damaged_file_is_named(finished, tmp_path, text, message):
 def test_damaged_timings_are_repaired_by_measuring_the_network_again(finished, tmp_path):
     shutil.copytree(finished.folder, tmp_path / "out")
     timings = tmp_path / "out" / "networks" / "task-layered-1.timings.json"
-    timings.write_text("[]")
-    message = r"layered-1\.timings\.json' is damaged; remove '.*/task-layered-1\.json' to measure"
-    with pytest.raises(StudyError, match=message):
-        run_study(finished.plan, tmp_path / "out")
+    advice = r"remove '.*/task-layered-1\.json' to measure the network again, which writes all its"
+    for text, problem in (("[]", "is damaged"), ("[{", "cannot be read: .*")):
+        timings.write_text(text)
+        with pytest.raises(StudyError, match=rf"layered-1\.timings\.json' {problem}; {advice}"):
+            run_study(finished.plan, tmp_path / "out")
     (tmp_path / "out" / "networks" / "task-layered-1.json").unlink()
     run_study(finished.plan, tmp_path / "out")
     assert results_of(tmp_path / "out") == results_of(finished.folder)
+
+
+@pytest.mark.parametrize("name", ["random", "random-stopped"])
+def test_a_missing_recording_is_repaired_by_measuring_the_network_again(finished, tmp_path, name):
+    shutil.copytree(finished.folder, tmp_path / "out")
+    (tmp_path / "out" / "recordings" / f"task-layered-0-{name}.npz").unlink()
+    message = (
+        rf"layered-0-{name}\.npz': cannot be read: .*; remove '.*/task-layered-0\.json' to mea"
+    )
+    with pytest.raises(StudyError, match=message):
+        run_study(finished.plan, tmp_path / "out")
+    (tmp_path / "out" / "networks" / "task-layered-0.json").unlink()
+    run_study(finished.plan, tmp_path / "out")
+    assert results_of(tmp_path / "out") == results_of(finished.folder)
+
+
+def test_a_damaged_bundle_is_repaired_by_training_the_network_again(finished, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "out")
+    (tmp_path / "out" / "networks" / "task-layered-0.json").unlink()
+    bundle = tmp_path / "out" / "bundles" / "task-layered-0.nab"
+    bundle.write_bytes(bundle.read_bytes()[:100])
+    message = r"task-layered-0\.nab': .*; remove this file to train the network again$"
+    with pytest.raises(StudyError, match=message):
+        run_study(finished.plan, tmp_path / "out")
+    bundle.unlink()
+    run_study(finished.plan, tmp_path / "out")
+    assert results_of(tmp_path / "out") == results_of(finished.folder)
+
+
+def test_a_path_with_a_null_character_is_rejected(finished):
+    with pytest.raises(StudyError, match=r"cannot be a folder, because the path contains a null"):
+        run_study(finished.plan, "a\0b")
 
 
 def test_output_path_that_is_a_file_is_rejected(finished, tmp_path):
     (tmp_path / "out").write_text("")
     with pytest.raises(StudyError, match=r"/out': must be a folder, but is a file$"):
         run_study(finished.plan, tmp_path / "out")
+
+
+def test_arguments_of_other_types_are_rejected(finished, tmp_path):
+    with pytest.raises(TypeError, match=r"^`plan` must be a StudyPlan, got tuple$"):
+        run_study(finished.plan.cases, tmp_path)
+    with pytest.raises(ValueError, match=r"^`on_progress` must be a function, got 3$"):
+        run_study(finished.plan, tmp_path, 3)

@@ -9,7 +9,7 @@ from neuroasync import SpikeTrain, SpikeTrains, read_bundle
 from neuroasync.core.formats.bundle import dump_bundle
 from neuroasync.datasets import load_dataset
 from neuroasync.datasets.user_data import user_dataset
-from neuroasync.errors import ModelError
+from neuroasync.errors import BundleError, ModelError
 from neuroasync.metrics import StopPoint
 from neuroasync.replay import verify
 from neuroasync.train.recipes import RECIPES, TRAININGS, for_input, recipes_for_topology
@@ -154,14 +154,35 @@ def test_what_a_bundle_cannot_hold_is_refused_before_the_training():
     odd = user_dataset("mi\udcffne.npz", some(10), timestep_us=1000, classes=2)
     wide = recipes_for_topology("timestep_us=1000; input 2; a d6; output d3")
     batches = []
-    for dataset, recipes, meta, message in (
-        (data, wide, None, "`classes` must be a list of 3 names, one per output neuron"),
-        (data, RECIPES_OF_USER, {"note": ["a"]}, r"`meta\['note'\]` must be text, a number"),
-        (odd, RECIPES_OF_USER, None, r"`meta\['dataset'\]` must be text that UTF-8 can encode"),
+    for dataset, recipes, message in (
+        (data, wide, "`classes` must be a list of 3 names, one per output neuron"),
+        (odd, RECIPES_OF_USER, r"`meta\['dataset'\]` must be text that UTF-8 can encode"),
     ):
         with pytest.raises(ModelError, match=message):
             train_dataset(
-                dataset, short(recipes["layered"]), name="layered", meta=meta,
+                dataset, short(recipes["layered"]), name="layered",
                 on_batch=lambda *result: batches.append(result),
             )  # fmt: skip
     assert not batches
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"meta": {"a": [1]}}, BundleError, r"`meta\['a'\]` must be text, a number, a bool or nil"),
+        ({"meta": 3}, BundleError, "`meta` must be a map from text to plain values, got int"),
+        ({"name": ["layered"]}, BundleError, r"`meta\['recipe'\]` must be text"),
+        ({"recipe": "layered"}, TypeError, "`recipe` must be a Recipe, got str"),
+        ({"dataset": some(4)}, TypeError, "`dataset` must be a Dataset, got SpikeTrains"),
+        ({"on_batch": 3}, ValueError, "`on_batch` must be a function, got 3"),
+        ({"start": "layered"}, TypeError, "`start` must be a Bundle, got str"),
+    ],
+)
+def test_arguments_are_checked_before_the_training(changes, error, message, monkeypatch):
+    trained = []
+    monkeypatch.setattr("neuroasync.train.recipes.training.fit", trained.append)
+    dataset = user_dataset("mine.npz", some(20), timestep_us=1000, classes=2)
+    arguments = {"dataset": dataset, "recipe": RECIPES_OF_USER["layered"], "name": "layered"}
+    with pytest.raises(error, match=f"^{message}"):
+        train_dataset(**arguments | changes)
+    assert trained == []

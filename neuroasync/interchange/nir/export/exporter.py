@@ -10,7 +10,7 @@ import numpy as np
 
 from neuroasync.core.formats.atomic_write import atomic_file
 from neuroasync.core.formats.bundle import Bundle
-from neuroasync.core.model.checks import printable
+from neuroasync.core.model.checks import check_type, printable
 from neuroasync.core.model.connections import INPUT, Connection, Conv1d, Conv2d, Pool
 from neuroasync.core.model.model import Model, Population
 from neuroasync.errors import InterchangeError
@@ -46,7 +46,9 @@ def export_nir(bundle: Bundle, path: str | os.PathLike[str], *, decay: Decay = "
         InterchangeError: NIR cannot express the network, or the file cannot be written. The
             message names the population or connection.
         ImportError: the package ``nir`` is not installed.
+        TypeError: ``bundle`` is no bundle.
     """
+    check_type("bundle", bundle, Bundle)
     try:
         import nir
     except ImportError as error:
