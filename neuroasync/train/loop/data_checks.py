@@ -12,6 +12,7 @@ from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import VoteWindow
 from neuroasync.core.model.checks import must_be
 from neuroasync.core.model.model import Model
+from neuroasync.core.quantity import quantity
 from neuroasync.errors import LimitError
 from neuroasync.train.config import TrainConfig
 
@@ -40,7 +41,8 @@ def check_samples(name: str, trains: SpikeTrains, model: Model, config: TrainCon
     """
     duration_us = config.duration_us
     if math.prod(trains.shape) > model.input_size:
-        requirement = f"samples with at most {model.input_size} inputs, as the network has"
+        inputs = quantity(model.input_size, "input")
+        requirement = f"samples with at most {inputs}, as the network has"
         raise ValueError(must_be(name, requirement, f"the input shape {trains.shape}"))
     if trains.labels_over_time is not None and config.vote_window is not None:
         check_labels_over_time(name, trains.labels_over_time, model, config.vote_window)
