@@ -159,8 +159,8 @@ def _parse_any(data: str | bytes, max_bytes: int) -> EventMessage:
     except decoders.errors as error:
         if not isinstance(data, str) and bytes(data[:1]) == b"{":  # the number 123 in MessagePack
             raise MessageError(
-                "the message must be MessagePack, because it is bytes, but looks like JSON; JSON "
-                "must be text"
+                "a message of bytes must be MessagePack, but this one looks like JSON; JSON must "
+                "be text"
             ) from error
         raise MessageError(_reworded(error)) from error
     if (fields.t_us is None) != (fields.index is None):

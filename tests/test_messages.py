@@ -257,7 +257,7 @@ def test_a_message_is_text_or_bytes(parse):
         TypeError, match=r"^`data` must be JSON text or MessagePack bytes, got None"
     ):
         parse(None)
-    with pytest.raises(MessageError, match=r"but looks like JSON; JSON must be text$"):
+    with pytest.raises(MessageError, match=r"but this one looks like JSON; JSON must be text$"):
         parse(b'{"t_us": [0], "index": [1]}')
 
 

@@ -15,7 +15,9 @@ from neuroasync.core.model.checks import check_int
 from neuroasync.datasets.folds import Ints, Split, hold_out
 from neuroasync.errors import DatasetError
 
-__all__ = ["Dataset", "DatasetInfo", "Encode", "LazySamples", "dataset_from_files", "join"]
+__all__ = [
+    "Dataset", "DatasetInfo", "Encode", "LazySamples", "dataset_from_files", "join", "label_kind",
+]  # fmt: skip
 
 Encode: TypeAlias = Callable[[Ints, int], SpikeTrains]
 """Function that encodes the samples with the given numbers.

@@ -12,7 +12,7 @@ Source:
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
@@ -55,8 +55,8 @@ class Shift:
         axes: Axes of the input's shape. The default, the last two, are height and width.
 
     Raises:
-        ValueError: ``cells`` is out of range, or ``axes`` is no tuple of integers; or, at a call,
-            the input has no such axis.
+        ValueError: ``cells`` is out of range, or ``axes`` are no integers; or, at a call, the input
+            has no such axis.
     """
 
     cells: int
@@ -65,8 +65,10 @@ class Shift:
     def __post_init__(self) -> None:
         """Check the number of cells and the axes."""
         check_int("cells", self.cells, 0, 2**31 - 1, ValueError)
-        if not isinstance(self.axes, tuple) or None in map(as_integer, self.axes):
+        axes = tuple(map(as_integer, self.axes)) if isinstance(self.axes, Iterable) else (None,)
+        if None in axes:
             raise ValueError(must_be("axes", "a tuple of integers", shown(self.axes)))
+        object.__setattr__(self, "axes", axes)
 
     def __call__(self, trains: SpikeTrains, seeds: NDArray[np.uint64]) -> SpikeTrains:
         """Return the samples with their events shifted."""

@@ -82,8 +82,8 @@ def check_weights(weights: Tensor, device: str) -> None:
     if weights.dtype != torch.float32 or weights.device.type != device:
         found = f"{weights.dtype} on {weights.device.type}"
         raise ValueError(
-            f"the parameters of the network must be torch.float32 on {device}, got {found}; do not "
-            "convert or move a `SpikingNetwork`, but make it on the device that it shall run on"
+            f"the parameters of the network must be torch.float32 on {device}, got {found}; "
+            "choose the device when you make a `SpikingNetwork`, and do not convert or move it"
         )
 
 

@@ -188,13 +188,16 @@ def load_checkpoint(
 
 def _content(name: str) -> bytes:
     """Return the bytes of a checkpoint."""
-    if not os.path.exists(name):
-        raise CheckpointError(
-            f"{name!r}: there is no such file to resume from, and the first one is written after "
-            "the first epoch; start the training without `resume`"
-        )
-    with open_bounded(name, _MAX_BYTES + 2**24, CheckpointError) as (file, _):
-        data = file.read()
+    try:
+        with open_bounded(name, _MAX_BYTES + 2**24, CheckpointError) as (file, _):
+            data = file.read()
+    except CheckpointError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise CheckpointError(
+                f"{name!r}: there is no such file to resume from, and the first one is written "
+                "after the first epoch; start the training without `resume`"
+            ) from error
+        raise
     if (message := wrong_kind(name, FileKind.CHECKPOINT)) is not None:
         if file_kind(name) is FileKind.TORCH:
             message += "; a checkpoint of version 1 has no digest, so start its training again"

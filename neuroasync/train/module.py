@@ -69,9 +69,9 @@ class SpikingNetwork(nn.Module):
 
     Raises:
         ValueError: The network has delays and a ``timestep_us`` of 0, it has no parameter that
-            ``learn`` names, ``learn_per`` is given without ``learn``, or the name of the device is
-            unknown, or ``"cuda"`` is asked for and there is no CUDA device or no cuda-core, or
-            with ``exchange``.
+            ``learn`` names, ``learn_per`` is given without ``learn``, ``threads`` is less than 1,
+            or the name of the device is unknown, or ``"cuda"`` is asked for and there is no CUDA
+            device or no cuda-core, or with ``exchange``.
     """
 
     def __init__(

@@ -65,8 +65,8 @@ def test_means_over_the_run_modes_are_those_of_the_page_of_variants(name):
     best = max(mean for training, mean in means.items() if training != "unlayered-any")
     text = prose(PAGES[name])
     assert len(means) == 4
-    assert f"its mean over 19 run modes is {means['unlayered-any']} % right" in text
-    assert f"trained for as long, has {best} %" in text
+    assert f"its mean accuracy over 19 run modes is {means['unlayered-any']} %." in text
+    assert f"trained as long, has {best} %." in text
 
 
 def test_picture_shows_the_runs_of_today_and_is_described_in_words():

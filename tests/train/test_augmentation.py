@@ -128,6 +128,13 @@ def test_invalid_arguments_are_refused(make, message):
         make()
 
 
+@pytest.mark.parametrize("axes", [[-2, -1], np.array([-2, -1]), (np.int64(-2), -1)])
+def test_axes_may_be_any_integers(axes):
+    shift = Shift(1, axes)
+    assert shift == Shift(1)
+    assert shift(frames(), SEEDS).index.tolist() == Shift(1)(frames(), SEEDS).index.tolist()
+
+
 @pytest.mark.parametrize("augment", [Shift(1), DropEvents(0.5), JitterTimes(100.0), Compose()])
 def test_seeds_may_be_any_integers_and_each_sample_needs_one(augment):
     expected, listed = augment(frames(), SEEDS), augment(frames(), SEEDS.tolist())

@@ -15,6 +15,7 @@ from neuroasync.core.model.model import Model, Population
 from neuroasync.core.model.neurons import LIF
 from neuroasync.core.model.topology import parse_topology, same_topology
 from neuroasync.train import CheckpointError, SpikingNetwork, TrainConfig, export_bundle, fit
+from neuroasync.train.checkpoint import load_checkpoint
 from tests.helpers.engine_runners import stepwise
 
 CONFIG = TrainConfig(
@@ -125,6 +126,13 @@ def test_a_checkpoint_of_another_training_is_rejected(model, train, tmp_path):
 def test_a_missing_checkpoint_is_an_error(model, train, tmp_path):
     with pytest.raises(CheckpointError, match="start the training without `resume`"):
         fit(model, train, CONFIG, checkpoint=tmp_path / "none", resume=True)
+
+
+def test_a_checkpoint_that_cannot_be_read_is_not_called_missing(model, train, tmp_path):
+    (tmp_path / "file").touch()
+    for path, message in ((tmp_path / "file" / "in", "Not a directory"), ("a\0b", "null char")):
+        with pytest.raises(CheckpointError, match=message):
+            load_checkpoint(path, CONFIG, b"", 1)
 
 
 def test_dropout_and_noise_are_reproducible(model, train):

@@ -128,6 +128,8 @@ def deployment(
     )
     # Creating an app checks all arguments here, and not only in the cluster.
     create_app(loaded, **options)
+    # Ray pickles the options when it deploys them; the caller may change its lists before that.
+    options["allow_hosts"], options["allow_origins"] = tuple(allow_hosts), tuple(allow_origins)
     pickled_networks = pickled("the networks", loaded)
     replica = serve.deployment(_ReplicaDeployment).options(
         name="Replica",

@@ -99,6 +99,8 @@ def as_integer(value: object) -> int | None:
 
 def as_number(value: object) -> int | float | None:
     """Return a real number of any type as an int or a float; None for a bool and all else."""
+    if type(value) is float:  # the usual case, for which the tests below are slow
+        return value
     integer = as_integer(value)
     if integer is not None or isinstance(value, bool) or not isinstance(value, numbers.Real):
         return integer

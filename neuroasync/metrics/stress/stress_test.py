@@ -103,7 +103,7 @@ def stress_test(
     base = check_int("seed", check_seed(seed), 0, 2**64 - count, ValueError)
     length_us = optional_microseconds(duration_us, "duration_us", bundle.duration_us)
     test = _Test(bundle, samples, mode or bundle.policy, until, first, length_us)
-    check_modes(bundle, until, {test.mode_under(cause) for cause in (None, *chosen)})
+    check_modes(bundle, until, [test.mode_under(cause) for cause in (None, *chosen)])
     plan = [(cause, base + k) for cause in (None, *chosen) for k in range(test.seeds(cause, count))]
     untouched: dict[int, NDArray[np.int64]] = {}
     targets = None if samples.labels is None else samples.labels.tolist()

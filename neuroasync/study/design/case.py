@@ -130,12 +130,14 @@ class Case:
             raise ValueError(f"{self.name}: `grid` must have {missing[0]}, which the report shows")
 
     def _check_samples(self) -> None:
-        """Check what says which samples there are, and how many."""
+        """Check the fields that choose the samples."""
         lowest = {"encodings_per_image": 1, "folds": 0, "max_train": 1, "max_measured": 1}
         for name, low in lowest.items():
-            if (value := getattr(self, name)) is not None or not name.startswith("max"):
-                number = check_int(name, value, low, limits.MAX_TIME_US, ValueError)
-                object.__setattr__(self, name, number)
+            value = getattr(self, name)
+            if value is None and name in ("max_train", "max_measured"):
+                continue  # All samples are used.
+            number = check_int(name, value, low, limits.MAX_TIME_US, ValueError)
+            object.__setattr__(self, name, number)
         if self.folds == 1:
             raise ValueError(must_be("folds", "0, or an integer of at least 2", "1"))
         if self.files is None:

@@ -12,6 +12,7 @@ from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import VoteWindow
 from neuroasync.core.model.checks import must_be
 from neuroasync.core.model.model import Model
+from neuroasync.core.quantity import quantity
 from neuroasync.errors import LimitError
 from neuroasync.train.config import TrainConfig
 
@@ -40,7 +41,8 @@ def check_samples(name: str, trains: SpikeTrains, model: Model, config: TrainCon
     """
     duration_us = config.duration_us
     if math.prod(trains.shape) > model.input_size:
-        requirement = f"samples with at most {model.input_size} inputs, as the network has"
+        inputs = quantity(model.input_size, "input")
+        requirement = f"samples with at most {inputs}, as the network has"
         raise ValueError(must_be(name, requirement, f"the input shape {trains.shape}"))
     if trains.labels_over_time is not None and config.vote_window is not None:
         check_labels_over_time(name, trains.labels_over_time, model, config.vote_window)
@@ -64,7 +66,8 @@ def check_samples(name: str, trains: SpikeTrains, model: Model, config: TrainCon
             used = np.arange(len(trains))
         elif duration_us is None:
             last_us = trains.t_us[ends[used] - 1]
-        _check_passes(name, used, last_us, last_us // model.timestep_us + 1)
+        has_intervals = trains.labels_over_time is not None
+        _check_passes(name, used, last_us, last_us // model.timestep_us + 1, has_intervals)
 
 
 def check_shift(shift: int, train: SpikeTrains) -> None:
@@ -133,18 +136,22 @@ def _check_passes(
     samples: NDArray[np.int64],
     last_us: NDArray[np.int64],
     passes: NDArray[np.int64],
+    has_intervals: bool,
 ) -> None:
-    """Check the number of passes of each of ``samples``, which last until ``last_us``."""
+    """Check the number of passes of each of ``samples``, which last until ``last_us``.
+
+    Labels over time decide how long samples last; otherwise, events or ``duration_us`` do.
+    """
     at = int(np.argmax(passes))
     longest, usual = int(passes[at]), int(np.sort(passes)[(passes.size - 1) // 2])
     found = f"`{name}[{samples[at]}]` has {longest} passes, because it lasts until {last_us[at]} µs"
     if longest > limits.MAX_PASSES:
+        shorter = "shorter samples" if has_intervals else "a shorter duration_us"
         raise LimitError(
-            f"{found}, but the limit is {limits.MAX_PASSES}; use a longer timestep or a shorter "
-            "duration_us"
+            f"{found}, but the limit is {limits.MAX_PASSES}; use a longer timestep or {shorter}"
         )
     if longest > max(_MANY_PASSES, _MAX_RATIO * usual):
-        raise ValueError(
-            f"{found}, but half of the samples have at most {usual}; remove its stray events, or "
-            "set `duration_us` to end every sample earlier"
-        )
+        remedy = "remove its stray events, or set `duration_us` to end every sample earlier"
+        if has_intervals:
+            remedy = "split it into shorter samples"
+        raise ValueError(f"{found}, but half of the samples have at most {usual}; {remedy}")

@@ -12,7 +12,7 @@ from typing import Final
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, Scalar
 from neuroasync.core.recording.recording import Recording
-from neuroasync.errors import LimitError
+from neuroasync.errors import ForwardStepLimitError, LimitError, PassLimitError
 from neuroasync.metrics import StopPoint, boldest_lead, calibrate, stop_points
 from neuroasync.runtime.batch.blocking import run_blocking
 from neuroasync.runtime.network import Network
@@ -113,11 +113,14 @@ def _recording(bundle: Bundle, samples: SpikeTrains, seed: int) -> Recording:
     """Return a recording of the samples; of the first half, and so on, if it would be too large.
 
     Raises:
+        ForwardStepLimitError, PassLimitError: A sample exceeded a limit.
         LimitError: The recording of a single sample would be too large.
     """
     while True:
         try:
             return run_blocking(_record(bundle, samples, seed))
+        except (ForwardStepLimitError, PassLimitError):
+            raise  # A sample is at fault; leaving it out would hide this.
         except LimitError:
             if len(samples) < 2:
                 raise

@@ -100,16 +100,17 @@ def test_error_of_the_training_is_printed_on_one_line(cli, files, monkeypatch):
     assert files.listing() == {"net.nab", "events.npz"}
 
 
-def test_a_training_that_needs_too_much_memory_says_what_to_change(cli, files, monkeypatch):
+@pytest.mark.parametrize("reason", ["Unable to allocate 9 GiB", ""])
+def test_a_training_that_needs_too_much_memory_says_what_to_change(cli, files, monkeypatch, reason):
     def fails(*args, **options):
-        raise MemoryError("Unable to allocate 9 GiB")
+        raise MemoryError(*filter(None, [reason]))
 
     monkeypatch.setattr("neuroasync.train.recipes.training.train_dataset", fails)
     result = cli("train", "digits", "--recipe", "layered")
     assert result.exit_code == 2
     assert result.stderr == (
-        "error: the memory is not enough for this training: Unable to allocate 9 GiB; use a longer "
-        "timestep, shorter samples or a smaller --batch-size\n"
+        f"error: the memory is not enough for this training{reason and f': {reason}'}; use a "
+        "longer timestep, shorter samples or a smaller --batch-size\n"
     )
 
 

@@ -78,6 +78,14 @@ async def test_arguments_are_checked_before_anything_is_deployed():
         deployment(BUNDLE, limits={})
 
 
+async def test_later_changes_of_an_argument_have_no_effect():
+    hosts = ["example.com"]
+    application = deployment(BUNDLE, allow_hosts=hosts)
+    hosts.append("not a host")
+    (*_, options) = application._bound_deployment.init_args
+    assert options["allow_hosts"] == ("example.com",)
+
+
 async def test_answers_over_a_websocket_are_those_of_one_process(address, local):
     async with local.router.lifespan_context(local), connect(local, QUERY) as client:
         for message in mixed_messages():

@@ -103,5 +103,9 @@ def test_a_long_silent_sample_with_labels_over_time_is_refused_by_its_number():
     labels = LabelsOverTime.from_samples([[0, 1, 2], [1] * 10_000_001], 1000)
     trains = SpikeTrains.from_trains([BUSY, SILENT], (6,), labels_over_time=labels)
     config = replace(SHORT, loss="windowed", vote_window_us=1000)
-    with pytest.raises(LimitError, match=r"`train\[1\]` has 10000001 passes"):
+    with pytest.raises(LimitError, match=r"`train\[1\]` has 10000001 passes.* or shorter samples$"):
+        fit(TINY, trains, config)
+    labels = LabelsOverTime.from_samples([[0, 1, 2], [0, 1, 2], [1] * 10_001], 1000)
+    trains = SpikeTrains.from_trains([BUSY, BUSY, SILENT], (6,), labels_over_time=labels)
+    with pytest.raises(ValueError, match=r"`train\[2\]` has 10001 .*; split it into shorter sam"):
         fit(TINY, trains, config)

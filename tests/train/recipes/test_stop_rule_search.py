@@ -8,7 +8,7 @@ import pytest
 from neuroasync.cli.decide_samples import decide_samples, run_in_loop
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.datasets import load_dataset
-from neuroasync.errors import LimitError
+from neuroasync.errors import LimitError, PassLimitError
 from neuroasync.metrics import summarise
 from neuroasync.runtime.network import Network
 from neuroasync.shipped import shipped_bundle
@@ -52,6 +52,19 @@ def test_samples_that_a_recording_cannot_hold_are_left_out_of_the_choice(monkeyp
     monkeypatch.setattr(Network, "recorder", lambda self: Recorder(bundle, self.settings, 100))
     with pytest.raises(LimitError, match="the recording would have"):
         with_stop_rules(bundle, SAMPLES, seed=0, loss=0.0)
+
+
+def test_a_sample_that_exceeds_a_limit_is_not_left_out_of_the_choice(monkeypatch):
+    tried = []
+
+    async def fail(bundle, samples, seed):
+        tried.append(len(samples))
+        raise PassLimitError("too many passes")
+
+    monkeypatch.setattr("neuroasync.train.recipes.stop_rule_search._record", fail)
+    with pytest.raises(PassLimitError):
+        with_stop_rules(shipped_bundle("unlayered"), SAMPLES, seed=0, loss=0.0)
+    assert tried == [len(SAMPLES)]
 
 
 def test_choosing_a_rule_adds_calibrations_and_changes_nothing_else():

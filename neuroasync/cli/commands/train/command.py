@@ -177,8 +177,9 @@ def train(
         except (ImportError, ValueError, FloatingPointError) as error:
             raise CliError(str(error)) from error
         except MemoryError as error:
+            reason = f": {error}" if str(error) else ""  # Only NumPy says how much it needed.
             raise CliError(
-                f"the memory is not enough for this training: {error}; use a longer timestep, "
+                f"the memory is not enough for this training{reason}; use a longer timestep, "
                 "shorter samples or a smaller --batch-size"
             ) from error
     write_outputs(bundle, path, used, written)

@@ -146,7 +146,7 @@ def check_utf8(run: RunFile) -> None:
         try:
             str(value).encode()
         except UnicodeEncodeError as error:
-            requirement = "text that UTF-8 can encode, because the configuration of the run has it"
+            requirement = "text that UTF-8 can encode, because it is written to the configuration"
             raise CliError(must_be(key, requirement, shown(value))) from error
 
 
