@@ -70,6 +70,28 @@ def when_read(do):
     return Entries()
 
 
+def waiting_after(checkpoints):
+    """Return entries of a bundle's meta with which a worker saves so many, and then waits forever.
+
+    Otherwise, a small network might be trained before the first batch is reported.
+    """
+
+    def prepare():
+        from neuroasync.train import training_loop
+
+        save, saved = training_loop.save_checkpoint, []
+
+        def save_or_wait(*args):
+            if len(saved) == checkpoints:
+                threading.Event().wait()
+            saved.append(args)
+            save(*args)
+
+        training_loop.save_checkpoint = save_or_wait
+
+    return when_read(prepare)
+
+
 def test_two_workers_train_the_bundle_of_one_machine(cluster):
     chosen, reported, expected = recipe(penalty=1.0, penalty_target=0.0), [], []
     with pytest.warns(TrainingWarning, match="% of the loss in epoch 2") as warned:
@@ -125,8 +147,11 @@ def test_interrupted_training_ends_its_workers_and_can_be_resumed(cluster, tmp_p
 
     async def cancelled():
         training = asyncio.create_task(
-            on(cluster, chosen, checkpoint=path, resume=True, on_batch=lambda *_: training.cancel())
-        )
+            on(
+                cluster, chosen, checkpoint=path, resume=True, meta=waiting_after(0),
+                on_batch=lambda *_: training.cancel(),
+            )
+        )  # fmt: skip
         with pytest.raises(asyncio.CancelledError):
             await training
         assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -134,8 +159,9 @@ def test_interrupted_training_ends_its_workers_and_can_be_resumed(cluster, tmp_p
             while ray.available_resources().get("CPU", 0) < 2:
                 await asyncio.sleep(0.05)  # Ray updates the report a few times a second
 
+    options = {"checkpoint": path, "meta": waiting_after(1), "on_batch": fail}
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(on(cluster, chosen, workers=1, checkpoint=path, on_batch=fail))
+        asyncio.run(on(cluster, chosen, workers=1, **options))
     asyncio.run(cancelled())
     assert [entry.name for entry in tmp_path.iterdir()] == ["training"]
     found = asyncio.run(
@@ -144,7 +170,7 @@ def test_interrupted_training_ends_its_workers_and_can_be_resumed(cluster, tmp_p
             on_batch=lambda batch, _: epochs.add(batch.epoch),
         )
     )  # fmt: skip
-    assert 0 not in epochs
+    assert epochs == {1, 2}
     assert found == locally(chosen)
 
 
