@@ -260,12 +260,8 @@ def format_decision(
     Raises:
         ValueError: ``sample`` is no integer of at least 0, or ``latency_ms`` is no finite number.
     """
-    # The server formats each decision, whose usual types need no function to check them.
-    if type(sample) is not int or not 0 <= sample < 2**63:
-        sample = check_int("sample", sample, 0, 2**63 - 1, ValueError)
-    if type(latency_ms) is not float or not math.isfinite(latency_ms):
-        latency_ms = _checked_latency(latency_ms)
-    latency_ms = round(latency_ms, 3)
+    sample = check_int("sample", sample, 0, 2**63 - 1, ValueError)
+    latency_ms = _checked_latency(latency_ms)
     if binary:
         outcome = outcome_of(decision)
         if outcome is not None and not outcome.layout.has_readout:
@@ -287,11 +283,11 @@ def format_decision(
 
 
 def _checked_latency(latency_ms: float) -> float:
-    """Return a latency as a float."""
+    """Return a latency, rounded to µs."""
     number = as_number(latency_ms)
     if number is None or not math.isfinite(number):
         raise ValueError(must_be("latency_ms", "a finite number", shown(latency_ms)))
-    return float(number)
+    return round(float(number), 3)
 
 
 def _format_voted(outcome: Outcome, sample: int, latency_ms: float) -> bytes:
