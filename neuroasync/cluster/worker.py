@@ -39,9 +39,8 @@ def pickled(name: str, value: object) -> bytes:
     try:
         content: bytes = cloudpickle.dumps(value)
     except Exception as error:
-        raise TypeError(
-            f"{name} cannot be sent to the workers of the cluster: {error or type(error).__name__}"
-        ) from error
+        reason = str(error) or type(error).__name__
+        raise TypeError(f"{name} cannot be sent to the workers of the cluster: {reason}") from error
     return content
 
 

@@ -24,6 +24,7 @@ pytest.importorskip("ray", reason="needs ray: pip install 'neuroasync[ray]'")
 import ray
 
 from neuroasync.cluster import Cluster, ClusterError, tasks
+from neuroasync.cluster.worker import pickled
 from neuroasync.shipped import load_spikes
 
 BUNDLE = chain()
@@ -201,6 +202,15 @@ async def test_exception_of_the_callback_ends_the_call(cluster, no_leaks):
             na.Network(BUNDLE), data_set(50), on_decision=lambda n: 1 // 0, cluster=cluster
         )
     await until_idle()
+
+
+def test_error_of_a_pickle_without_a_message_is_named():
+    class Unpicklable:
+        def __reduce__(self):
+            raise KeyError
+
+    with pytest.raises(TypeError, match=r"^`until` cannot be sent to the workers .*: KeyError$"):
+        pickled("`until`", Unpicklable())
 
 
 async def test_options_that_cannot_be_pickled_are_named(cluster, no_leaks):
