@@ -287,12 +287,12 @@ _LARGE: Final = replace(_EVENTS, epochs=12, batch_size=64)
 # learning rate, neurons that repeat fall silent when the layered epochs end.
 _CAMERA: Final = replace(_EVENTS, epochs=60, lr=1.5e-3, shift=2)
 
-_MNIST: Final = _stack(1_000, "28x28", 10, replace(_LARGE, epochs=24), _REPEATING)
+_IMAGES: Final = replace(_LARGE, epochs=24)
 
 RECIPES: Final[Mapping[str, Recipes]] = {
     "digits": _stack(1_000, "8x8", 10, _DIGITS, "decay=0.95 v_threshold=1.0"),
-    "mnist": _MNIST,
-    "fashion-mnist": _MNIST,
+    "mnist": _stack(1_000, "28x28", 10, replace(_IMAGES, epochs=48, shift=1), _REPEATING),
+    "fashion-mnist": _stack(1_000, "28x28", 10, _IMAGES, _REPEATING),
     "nmnist-small": _stack(20_000, "2x34x34", 10, _CAMERA, _REPEATING),
     "spoken-digits": _stack(10_000, "2x32", 10, replace(_EVENTS, epochs=60, penalty_target=4.0)),
     "braille": _stack(25_000, "2x12", 27, _EVENTS),
