@@ -15,6 +15,10 @@ Each has a few settings. The setting with the highest accuracy on the validation
 first seed is used for all seeds (the first one of several). Held-out samples are only used with
 the chosen setting. A library that is not installed is left out.
 
+If the recipe shifts the training samples, each setting is tried without shifts and with shifts as
+large: on the samples and four shifted copies of each (scikit-learn), or on samples that are shifted
+anew in each epoch (snnTorch).
+
 ::
 
     python -m bench.baselines [DATASET]... [--data DIR] [--seeds N] [--json]
@@ -33,16 +37,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.environment import describe
-from bench.snntorch_classifier import Task, train_snntorch
+from bench.snntorch_classifier import Task, random_seeds, train_snntorch
 from neuroasync import SpikeTrains, parse_topology
 from neuroasync.datasets import Dataset
+from neuroasync.datasets.dataset import join
 from neuroasync.study.design.builtin_cases import CASES
 from neuroasync.study.design.case import Case
 from neuroasync.study.run.samples import StudySamples
+from neuroasync.train.augmentation import Augmentation, Shift
 
 __all__ = ["Result", "main", "measure"]
 
 _DATASETS: Final = ("digits", "nmnist-small", "spoken-digits", "mnist", "fashion-mnist")
+
+_COPIES: Final = 4
+"""Shifted copies of each training sample for a model of scikit-learn."""
 
 Predict: TypeAlias = Callable[[SpikeTrains], tuple[NDArray[np.int64], float | None]]
 """Return the label of each sample, and the mean number of hidden spikes if the model has some."""
@@ -82,42 +91,54 @@ def features(samples: SpikeTrains) -> NDArray[np.float64]:
     return np.sqrt(flat.reshape(len(samples), inputs))
 
 
-def _on_counts(make: Callable[[int], Any]) -> Train:
+def with_copies(samples: SpikeTrains, augmentation: Augmentation, seed: int) -> SpikeTrains:
+    """Return the samples, followed by four changed copies of all of them."""
+    generator = np.random.default_rng(seed)
+    seeds = [random_seeds(generator, len(samples)) for _ in range(_COPIES)]
+    return join([samples, *(augmentation(samples, each) for each in seeds)])
+
+
+def _on_counts(make: Callable[[int], Any], augmentation: Augmentation | None) -> Train:
     """Return the training of a classifier of scikit-learn on counts."""
 
     def train(dataset: Dataset, seed: int) -> Predict:
-        model = make(seed).fit(features(dataset.train), dataset.train.labels)
+        samples = dataset.train
+        if augmentation is not None:
+            samples = with_copies(samples, augmentation, seed)
+        model = make(seed).fit(features(samples), samples.labels)
         return lambda samples: (model.predict(features(samples)), None)
 
     return train
 
 
-def _linear() -> dict[str, Train]:
+def _linear(augmentation: Augmentation | None) -> dict[str, Train]:
     from sklearn.linear_model import LogisticRegression
 
     def with_strength(strength: float) -> Train:
-        return _on_counts(lambda _: LogisticRegression(C=strength, max_iter=1000))
+        return _on_counts(lambda _: LogisticRegression(C=strength, max_iter=1000), augmentation)
 
     return {f"C = {c:g}": with_strength(c) for c in (0.01, 0.1, 1.0, 10.0)}
 
 
-def _perceptron() -> dict[str, Train]:
+def _perceptron(augmentation: Augmentation | None) -> dict[str, Train]:
     from sklearn.neural_network import MLPClassifier
 
     def with_decay(decay: float) -> Train:
         return _on_counts(
-            lambda seed: MLPClassifier((64, 64, 64), alpha=decay, max_iter=400, random_state=seed)
+            lambda seed: MLPClassifier((64, 64, 64), alpha=decay, max_iter=400, random_state=seed),
+            augmentation,
         )
 
     return {f"alpha = {a:g}": with_decay(a) for a in (1e-4, 1e-2, 1.0)}
 
 
-def _snntorch(case: Case) -> dict[str, Train]:
+def _snntorch(case: Case, augmentation: Augmentation | None) -> dict[str, Train]:
     recipe = case.recipes["layered"]
     timestep_us = parse_topology(recipe.topology).timestep_us
+    epochs, size = recipe.config.epochs, recipe.config.batch_size
 
     def with_setting(lr: float, beta: float) -> Train:
-        task = Task(timestep_us, recipe.config.epochs, recipe.config.batch_size, lr, beta)
+        task = Task(timestep_us, epochs, size, lr, beta, augmentation)
         return lambda dataset, seed: train_snntorch(dataset.train, task, seed)
 
     pairs = [(lr, beta) for lr in (1e-3, 4e-3) for beta in (0.9, 0.95)]
@@ -126,9 +147,18 @@ def _snntorch(case: Case) -> dict[str, Train]:
 
 def _models(case: Case) -> dict[str, dict[str, Train]]:
     """Return the settings of each baseline."""
-    models = {"linear": _linear(), "perceptron": _perceptron()}
-    if find_spec("snntorch") is not None:
-        models["snntorch"] = _snntorch(case)
+    cells = case.recipes["layered"].config.shift
+    augmentations: dict[str, Augmentation | None] = {"": None}
+    if cells:
+        augmentations[f", shifts up to {cells}"] = Shift(cells)
+    models: dict[str, dict[str, Train]] = {}
+    for name, augmentation in augmentations.items():
+        given = {"linear": _linear(augmentation), "perceptron": _perceptron(augmentation)}
+        if find_spec("snntorch") is not None:
+            given["snntorch"] = _snntorch(case, augmentation)
+        for model, settings in given.items():
+            named = {f"{setting}{name}": train for setting, train in settings.items()}
+            models[model] = models.get(model, {}) | named
     return models
 
 

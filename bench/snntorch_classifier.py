@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from neuroasync import SpikeTrains
+from neuroasync.train.augmentation import Augmentation
 
-__all__ = ["Task", "train_snntorch"]
+__all__ = ["Task", "random_seeds", "train_snntorch"]
 
 _HIDDEN: Final = (64, 64, 64)
 _EVALUATED: Final = 256
@@ -30,6 +31,7 @@ class Task:
         batch_size: Samples per optimiser step.
         lr: Learning rate of Adam.
         beta: Decay of the membrane potential per timestep.
+        augmentation: Changes the training samples anew in each epoch, if not None.
     """
 
     timestep_us: int
@@ -37,6 +39,7 @@ class Task:
     batch_size: int
     lr: float
     beta: float
+    augmentation: Augmentation | None = None
 
 
 class _Network(torch.nn.Module):
@@ -84,7 +87,7 @@ def train_snntorch(
     Args:
         samples: Labelled samples.
         task: Settings of the training.
-        seed: Seed of the weights and of the order of the samples.
+        seed: Seed of the weights, of the order of the samples and of the augmentation.
 
     Returns:
         A function that returns the label of each sample, i64[samples], and the mean number of
@@ -98,10 +101,13 @@ def train_snntorch(
     network = _Network(int(np.prod(samples.shape)), int(labels.max(initial=0)) + 1, task.beta)
     optimizer = torch.optim.Adam(network.parameters(), task.lr)
     for _ in range(task.epochs):
+        given = samples
+        if task.augmentation is not None:
+            given = task.augmentation(samples, random_seeds(generator, len(samples)))
         order = generator.permutation(len(samples))
         for begin in range(0, len(samples), task.batch_size):
             chosen = order[begin : begin + task.batch_size]
-            _, potentials, _ = network(_frames(samples.take(chosen), task, timesteps))
+            _, potentials, _ = network(_frames(given.take(chosen), task, timesteps))
             wanted = torch.from_numpy(labels[chosen]).expand(timesteps, -1)
             loss = cross_entropy(potentials.flatten(0, 1), wanted.flatten())
             optimizer.zero_grad()
@@ -121,6 +127,11 @@ def train_snntorch(
         return np.concatenate(decided), hidden / max(len(given), 1)
 
     return decide
+
+
+def random_seeds(generator: np.random.Generator, samples: int) -> NDArray[np.uint64]:
+    """Return seeds for an augmentation, u64[samples]."""
+    return generator.integers(2**64, size=samples, dtype=np.uint64)
 
 
 def _frames(samples: SpikeTrains, task: Task, timesteps: int) -> Tensor:

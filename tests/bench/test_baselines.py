@@ -10,10 +10,11 @@ pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
 from bench import baselines
-from bench.baselines import features
+from bench.baselines import features, with_copies
 from bench.snntorch_classifier import Task, train_snntorch
 from neuroasync import SpikeTrains
 from neuroasync.study.design.builtin_cases import CASES
+from neuroasync.train.augmentation import Shift
 
 
 def two_classes(samples, seed):
@@ -39,6 +40,37 @@ def test_snntorch_learns_two_classes():
     labels, hidden = decide(held_out)
     assert (labels == held_out.labels).mean() > 0.9
     assert hidden > 0
+
+
+def test_copies_are_shifted_and_keep_their_labels():
+    samples = SpikeTrains([0, 1, 2], [4, 4, 4], [0, 1, 3], [1, 0], (3, 3))
+    copied = with_copies(samples, Shift(1), seed=0)
+    assert copied.labels.tolist() == [1, 0] * 5
+    assert copied[:2].index.tolist() == [4, 4, 4]
+    places = {tuple(sample.index.tolist()) for sample in copied[2:]}
+    assert len(places) > 2
+    assert all(len(set(place)) == 1 for place in places)
+
+
+def test_snntorch_is_trained_on_other_shifts_in_each_epoch():
+    pytest.importorskip("snntorch")
+    shifted = []
+
+    def note(trains, seeds):
+        shifted.append(seeds)
+        return trains
+
+    train_snntorch(two_classes(20, 0), Task(1000, 3, 16, 0.01, 0.9, note), seed=0)
+    assert len({seeds.tobytes() for seeds in shifted}) == 3
+
+
+def test_shifts_of_the_recipe_double_the_settings():
+    def settings(name):
+        return list(baselines._models(CASES[name])["linear"])
+
+    assert settings("digits") == ["C = 0.01", "C = 0.1", "C = 1", "C = 10"]
+    plain = settings("digits")
+    assert settings("nmnist-small") == [*plain, *(f"{c}, shifts up to 2" for c in plain)]
 
 
 def test_setting_is_chosen_on_the_validation_samples_of_the_first_seed(monkeypatch, capsys):
