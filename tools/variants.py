@@ -58,7 +58,7 @@ _POPULATIONS: Final = "conv1 c8k5s2; conv2 c16k3s2; hidden d64; output d10"
 _CONVOLUTIONS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "mnist": (
         f"timestep_us=1000 {_NEURONS}; input 1x28x28; {_POPULATIONS}",
-        {"epochs": 32, "lr": 6e-3, "shift": 1},
+        {"epochs": 32, "lr": 6e-3},
     ),
     "nmnist-small": (
         f"timestep_us=20000 {_NEURONS}; input 2x34x34; {_POPULATIONS}",

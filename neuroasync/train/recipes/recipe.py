@@ -15,7 +15,7 @@ In the project's own recipe, membrane potentials persist from timestep to timest
 keeps firing sparse. Every population has a direct connection to the output. Output neurons can
 fire several times in a pass, so that their votes show how certain they are. On MNIST, Fashion-MNIST
 and N-MNIST small, all neurons can. There, only a quarter of the epochs of ``unlayered-any`` are
-under layer-sync.
+under layer-sync. Training samples of MNIST and of N-MNIST are shifted at random.
 """
 
 import math
