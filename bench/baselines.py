@@ -48,7 +48,7 @@ from neuroasync.train.augmentation import Augmentation, Shift
 
 __all__ = ["Result", "main", "measure"]
 
-_DATASETS: Final = ("digits", "nmnist-small", "spoken-digits", "mnist", "fashion-mnist")
+_DATASETS: Final = ("digits", "nmnist-small", "spoken-digits", "mnist", "fashion-mnist", "braille")
 
 _COPIES: Final = 4
 """Shifted copies of each training sample for a model of scikit-learn."""

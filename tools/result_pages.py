@@ -22,6 +22,7 @@ TITLES: Final = {
     "spoken-digits": "spoken digits",
     "mnist": "MNIST",
     "fashion-mnist": "Fashion-MNIST",
+    "braille": "Braille",
 }
 """Name of each case of the study on the pages."""
 PAGES: Final = ROOT / "docs" / "results"

@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Final
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neuroasync.core.model.topology import parse_topology
@@ -182,8 +183,8 @@ TABLES: Final[Mapping[str, Callable[[CaseResults], Rows]]] = {
 
 def orders_picture(cases: Sequence[CaseResults]) -> Figure:
     """Draw the accuracy of each network in each run mode."""
-    figure = new_figure(9.6, 4.4)
-    axes = figure.subplots(1, len(cases), sharey=True, squeeze=False)[0]
+    figure = new_figure(9.6, 6.4)
+    axes = _panels(figure, len(cases), sharex=True, sharey=True)
     for axis, results in zip(axes, cases, strict=True):
         trainings = results.case.trainings
         for k, policy in enumerate(ORDERS):
@@ -201,15 +202,14 @@ def orders_picture(cases: Sequence[CaseResults]) -> Figure:
         axis.set_title(title(results))
         axis.set_xticks(range(len(trainings)), trainings, rotation=90)
         axis.grid(axis="y", alpha=0.3)
-    axes[0].set_ylabel("accuracy, %")
     _legend(figure)
     return figure
 
 
 def early_picture(cases: Sequence[CaseResults]) -> Figure:
     """Draw the accuracy of networks whose stop rules were chosen for a budget of rounds."""
-    figure = new_figure(9.6, 3.4)
-    axes = figure.subplots(1, len(cases), squeeze=False)[0]
+    figure = new_figure(9.6, 6.0)
+    axes = _panels(figure, len(cases))
     lines: tuple[tuple[Training, str], ...] = (
         ("layered", "layer-sync"), ("layered", "random"), ("layered", "momentum"),
         ("unlayered-any", "random"),
@@ -225,9 +225,18 @@ def early_picture(cases: Sequence[CaseResults]) -> Figure:
         axis.set_title(title(results))
         axis.set_xlabel("rounds")
         axis.grid(alpha=0.3)
-    axes[0].set_ylabel("accuracy, %")
     _legend(figure)
     return figure
+
+
+def _panels(figure: Figure, count: int, **shared: bool) -> Sequence[Axes]:
+    """Return axes in two rows, the first ones of which are for the cases."""
+    axes = figure.subplots(2, (count + 1) // 2, squeeze=False, **shared)
+    for axis in axes.flat[count:]:
+        axis.remove()
+    for row in axes:
+        row[0].set_ylabel("accuracy, %")
+    return list(axes.flat[:count])
 
 
 def _legend(figure: Figure) -> None:

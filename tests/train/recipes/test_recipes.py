@@ -26,7 +26,8 @@ def test_a_network_for_every_order_takes_twice_the_epochs(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "share"), [("mnist", 4), ("nmnist-small", 4), ("digits", 2), ("spoken-digits", 2)]
+    ("name", "share"),
+    [("mnist", 4), ("nmnist-small", 4), ("braille", 4), ("digits", 2), ("spoken-digits", 2)],
 )
 def test_neurons_that_repeat_need_fewer_epochs_under_layer_sync(name, share):
     config = RECIPES[name]["unlayered-any"].config
@@ -41,8 +42,8 @@ def test_neurons_that_repeat_need_fewer_epochs_under_layer_sync(name, share):
         ({"epochs": np.int64(2)}, (2, 0)),
         ({"epochs": 20, "layered_epochs": 7}, (20, 7)),
         ({"epochs": 20, "layered_epochs": None}, (20, None)),
-        ({"layered_epochs": 7}, (48, 7)),
-        ({"lr": 0.5}, (48, 12)),
+        ({"layered_epochs": 7}, (96, 7)),
+        ({"lr": 0.5}, (96, 24)),
     ],
 )
 def test_the_share_of_epochs_under_layer_sync_stays_with_other_epochs(settings, expected):
