@@ -15,8 +15,8 @@ In the project's own recipe, membrane potentials persist from timestep to timest
 keeps firing sparse. Every population has a direct connection to the output. Output neurons can
 fire several times in a pass, so that their votes show how certain they are. On MNIST,
 Fashion-MNIST, N-MNIST small and Braille, all neurons can. There, only a quarter of the epochs of
-``unlayered-any`` are under layer-sync. Training samples of MNIST and of N-MNIST are shifted at
-random.
+``unlayered-any`` are under layer-sync. On Braille, it then draws layer-sync twice as often as each
+other order. Training samples of MNIST and of N-MNIST are shifted at random.
 """
 
 import math
