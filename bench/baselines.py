@@ -52,6 +52,9 @@ _DATASETS: Final = ("digits", "nmnist-small", "spoken-digits", "mnist", "fashion
 
 _COPIES: Final = 4
 """Shifted copies of each training sample for a model of scikit-learn."""
+# Both limits are so high that each training ends because it has converged.
+_LINEAR_ITERATIONS: Final = 10_000
+_PERCEPTRON_EPOCHS: Final = 4_000
 
 Predict: TypeAlias = Callable[[SpikeTrains], tuple[NDArray[np.int64], float | None]]
 """Return the label of each sample, and the mean number of hidden spikes if the model has some."""
@@ -115,7 +118,9 @@ def _linear(augmentation: Augmentation | None) -> dict[str, Train]:
     from sklearn.linear_model import LogisticRegression
 
     def with_strength(strength: float) -> Train:
-        return _on_counts(lambda _: LogisticRegression(C=strength, max_iter=1000), augmentation)
+        return _on_counts(
+            lambda _: LogisticRegression(C=strength, max_iter=_LINEAR_ITERATIONS), augmentation
+        )
 
     return {f"C = {c:g}": with_strength(c) for c in (0.01, 0.1, 1.0, 10.0)}
 
@@ -125,7 +130,9 @@ def _perceptron(augmentation: Augmentation | None) -> dict[str, Train]:
 
     def with_decay(decay: float) -> Train:
         return _on_counts(
-            lambda seed: MLPClassifier((64, 64, 64), alpha=decay, max_iter=400, random_state=seed),
+            lambda seed: MLPClassifier(
+                (64, 64, 64), alpha=decay, max_iter=_PERCEPTRON_EPOCHS, random_state=seed
+            ),
             augmentation,
         )
 

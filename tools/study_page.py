@@ -145,7 +145,7 @@ def absolute(baselines: Mapping[tuple[str, str], str], results: CaseResults) -> 
         mode = own_input(results, policy)
         hidden = fmean(_hidden_spikes(results, training, mode))
         cells.append(f"{percent(results.accuracy(training, mode))} ({hidden:,.0f})")
-    yield [title(results), *(baselines[results.case.name, name] for name in BASELINES), *cells]
+    yield [title(results), *(baselines[results.case.dataset, name] for name in BASELINES), *cells]
 
 
 def _hidden_spikes(results: CaseResults, training: Training, mode: Mode) -> list[float]:
@@ -161,13 +161,21 @@ def _hidden_spikes(results: CaseResults, training: Training, mode: Mode) -> list
 
 
 def read_baselines(path: Path) -> dict[tuple[str, str], str]:
-    """Return the cells of the other models, by data set and model."""
+    """Return the cells of the other models, by data set and model.
+
+    Raises:
+        ValueError: A model was not measured on a data set of the page.
+    """
     cells = {}
     for row in json.loads(path.read_text("utf-8"))["results"]:
         cell = percent(Mean.of(row["accuracy"]))
         if row["hidden_spikes"] is not None:
             cell += f" ({fmean(row['hidden_spikes']):,.0f})"
         cells[row["dataset"], row["baseline"]] = cell
+    for case in TITLES:
+        for name in BASELINES:
+            if (CASES[case].dataset, name) not in cells:
+                raise ValueError(f"{path}: there is no result of {name!r} on {case!r}")
     return cells
 
 
@@ -230,10 +238,11 @@ def early_picture(cases: Sequence[CaseResults]) -> Figure:
 
 
 def _panels(figure: Figure, count: int, **shared: bool) -> Sequence[Axes]:
-    """Return axes in two rows, the first ones of which are for the cases."""
+    """Return the axes of so many cases, in two rows of the same length or the first one longer."""
     axes = figure.subplots(2, (count + 1) // 2, squeeze=False, **shared)
     for axis in axes.flat[count:]:
         axis.remove()
+        axes[0, -1].tick_params(labelbottom=True)  # no panel below it has the labels
     for row in axes:
         row[0].set_ylabel("accuracy, %")
     return list(axes.flat[:count])
@@ -285,7 +294,11 @@ def main() -> None:
     cases = read_cases(given.folder, [CASES[name] for name in TITLES])
     if len(cases) < len(TITLES):
         parser.error(f"{given.folder}: the study must have all of {', '.join(TITLES)}")
-    tables = {**TABLES, "absolute": partial(absolute, read_baselines(given.baselines))}
+    try:
+        baselines = read_baselines(given.baselines)
+    except ValueError as error:
+        parser.error(str(error))
+    tables = {**TABLES, "absolute": partial(absolute, baselines)}
     PAGE.write_text(with_tables(PAGE.read_text("utf-8"), cases, tables), "utf-8")
     metadata = {"Software": "neuroasync"}
     orders_picture(cases).savefig(ASSETS / "study-orders.png", dpi=160, metadata=metadata)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from bench.baselines import features, with_copies
 from bench.snntorch_classifier import Task, train_snntorch
 from neuroasync import SpikeTrains
 from neuroasync.study.design.builtin_cases import CASES
+from neuroasync.study.run.samples import StudySamples
 from neuroasync.train.augmentation import Shift
 
 
@@ -52,16 +54,41 @@ def test_copies_are_shifted_and_keep_their_labels():
     assert all(len(set(place)) == 1 for place in places)
 
 
+def swapped(trains, seeds):
+    """Return the samples with the events of each input at the other one."""
+    return replace(trains, index=1 - trains.index)
+
+
 def test_snntorch_is_trained_on_other_shifts_in_each_epoch():
     pytest.importorskip("snntorch")
-    shifted = []
+    given = []
 
     def note(trains, seeds):
-        shifted.append(seeds)
-        return trains
+        given.append(seeds)
+        return swapped(trains, seeds)
 
-    train_snntorch(two_classes(20, 0), Task(1000, 3, 16, 0.01, 0.9, note), seed=0)
-    assert len({seeds.tobytes() for seeds in shifted}) == 3
+    decide = train_snntorch(two_classes(64, 0), Task(1000, 20, 16, 0.01, 0.9, note), seed=0)
+    assert len({seeds.tobytes() for seeds in given}) == 20
+    held_out = two_classes(40, 1)
+    labels, _ = decide(held_out)
+    assert (labels == 1 - held_out.labels).mean() > 0.8
+
+
+def test_a_classifier_of_counts_is_trained_on_samples_and_changed_copies():
+    dataset = SimpleNamespace(train=two_classes(64, 0))
+    held_out = two_classes(40, 1)
+    for augmentation, right in ((None, held_out.labels), (swapped, 1 - held_out.labels)):
+        train = baselines._linear(augmentation)["C = 1"]
+        labels, spikes = train(dataset, 0)(held_out)
+        assert labels.tolist() == right.tolist()
+        assert spikes is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_logistic_regression_converges_on_the_samples_of_braille(monkeypatch):
+    monkeypatch.delenv("NEUROASYNC_DATA", raising=False)
+    dataset = StudySamples(CASES["braille"], None).of_seed(0).dataset
+    baselines._linear(None)["C = 10"](dataset, 0)
 
 
 def test_shifts_of_the_recipe_double_the_settings():

@@ -70,6 +70,12 @@ def test_options_come_before_the_configuration_and_it_before_the_recipe(cli, fil
     assert recipe.config == expected
 
 
+def test_option_shift_0_switches_the_shifts_of_a_recipe_off(cli, files, trained):
+    for options in ((), ("--shift", 0)):
+        assert cli("train", "mnist", "--recipe", "layered", *options).exit_code == 0
+    assert [recipe.config.shift for _, recipe, _ in trained] == [1, 0]
+
+
 def test_epochs_of_an_option_have_the_share_of_the_recipe_under_layer_sync(cli, files, trained):
     text = 'dataset = "mnist"\nrecipe = "unlayered-any"\n[training]\nepochs = 2\n'
     (files.folder / "run.toml").write_text(text)

@@ -1,9 +1,11 @@
 """The recipes of the data sets."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
-from neuroasync import parse_topology
+from neuroasync import parse_run_modes, parse_topology
 from neuroasync.train.recipes import RECIPES
 
 
@@ -66,7 +68,23 @@ def test_a_wrong_number_of_epochs_is_refused_by_its_name():
             RECIPES["mnist"]["unlayered-any"].with_training(epochs=wrong)
 
 
-@pytest.mark.parametrize("name", ["mnist", "nmnist-small"])
+@pytest.mark.parametrize(("name", "weight"), [("braille", 8), ("digits", 4), ("mnist", 4)])
+def test_only_layer_sync_on_braille_is_drawn_more_often_than_other_orders(name, weight):
+    weights = Counter()
+    for mode, each in parse_run_modes(RECIPES[name]["unlayered-any"].config.modes):
+        weights[mode.name] += each
+    assert weights == {"layer-sync": weight, "random": 4, "momentum": 4, "fifo": 4}
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [("mnist", 1), ("fashion-mnist", 0), ("nmnist-small", 2), ("nmnist", 2), ("braille", 0)],
+)
+def test_every_recipe_of_a_data_set_shifts_its_samples_as_far(name, cells):
+    assert {recipe.config.shift for recipe in RECIPES[name].values()} == {cells}
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "nmnist-small", "braille"])
 def test_all_neurons_repeat_in_the_other_recipes_of(name):
     for training, recipe in RECIPES[name].items():
         if training != "layered-paper":

@@ -283,7 +283,7 @@ ShiftOption = Annotated[
     typer.Option(
         "--shift", min=0, max=2**31 - 1, metavar="N", show_default=False,
         help="Shift each training sample at random by up to N cells along the last two axes of "
-        f"the input. {_RECIPE_DEFAULT}",
+        f"the input; 0 for no shift. {_RECIPE_DEFAULT}",
     ),
 ]  # fmt: skip
 TimeJitterOption = Annotated[
