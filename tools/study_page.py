@@ -238,7 +238,7 @@ def early_picture(cases: Sequence[CaseResults]) -> Figure:
 
 
 def _panels(figure: Figure, count: int, **shared: bool) -> Sequence[Axes]:
-    """Return the axes of so many cases, in two rows of the same length or the first one longer."""
+    """Return one panel per case, in two rows; the upper one is longer if the number is odd."""
     axes = figure.subplots(2, (count + 1) // 2, squeeze=False, **shared)
     for axis in axes.flat[count:]:
         axis.remove()
