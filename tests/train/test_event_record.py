@@ -160,6 +160,21 @@ def test_gradients_whose_terms_cancel_out_match_the_torch_engine():
         check_gradients([wrong], [weights], terms)
 
 
+def test_gradients_far_from_the_threshold_match_the_torch_engine():
+    neuron = LIF(math.inf, 1 / 64, sync_threshold=1, reset_delayed=True, tau_syn_us=math.inf)
+    connections = (
+        Dense("a", "a", np.zeros((2, 2)), bias=np.array([21 / 32, 29 / 64])),
+        Dense("input", "a", np.array([[0, 0], [0, 31 / 32]]), delay_us=3),
+    )
+    model = Model(1, (2,), (Population("a", (2,), neuron),), connections, "a")
+    trains = [SpikeTrain([], []), SpikeTrain(np.array([0, 0]), np.array([1, 1]))]
+    batch = make_batch(model, SpikeTrains.from_trains(trains, (2,)), [0, 1], [0, 0], duration_us=4)
+    surrogate = Surrogate("sigmoid", 4.0)
+    (_, (weights, _), _), _ = both(model, batch, RunSettings(group_size=1), surrogate)
+    assert 0 < weights.grad.abs().max() < 1e-6
+    check_same(model, batch, RunSettings(group_size=1), surrogate)
+
+
 def test_logs_grow_without_losing_spikes_or_gradients():
     rng = np.random.default_rng(0)
     lif = LIF(v_threshold=0.05)
