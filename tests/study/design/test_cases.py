@@ -73,6 +73,7 @@ def test_quick_case_has_fewer_samples_and_epochs_but_the_same_networks():
         for training, recipe in CASES[name].recipes.items():
             assert one.recipes[training].topology == recipe.topology
             assert one.recipes[training].config.epochs <= recipe.config.epochs
+            assert one.recipes[training].config.shift == 0
 
 
 def test_quick_case_raises_no_limit():
