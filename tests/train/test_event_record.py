@@ -170,9 +170,13 @@ def test_gradients_far_from_the_threshold_match_the_torch_engine():
     trains = [SpikeTrain([], []), SpikeTrain(np.array([0, 0]), np.array([1, 1]))]
     batch = make_batch(model, SpikeTrains.from_trains(trains, (2,)), [0, 1], [0, 0], duration_us=4)
     surrogate = Surrogate("sigmoid", 4.0)
-    (_, (weights, _), _), _ = both(model, batch, RunSettings(group_size=1), surrogate)
+    (_, (weights, _), terms), _ = both(model, batch, RunSettings(group_size=1), surrogate)
     assert 0 < weights.grad.abs().max() < 1e-6
     check_same(model, batch, RunSettings(group_size=1), surrogate)
+    wrong = weights.detach().clone()
+    wrong.grad = 1.001 * weights.grad
+    with pytest.raises(AssertionError):
+        check_gradients([wrong], [weights], terms)
 
 
 def test_logs_grow_without_losing_spikes_or_gradients():
