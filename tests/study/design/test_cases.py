@@ -60,8 +60,8 @@ def test_unlayered_recipes_differ_from_layered_only_in_the_policy():
 def test_only_the_network_for_all_orders_has_more_epochs_in_a_regime():
     for one in REGIMES:
         epochs = {training: one.recipe(training).config.epochs for training in one.trainings}
-        assert epochs.pop("unlayered-any") == 24
-        assert set(epochs.values()) == {12}
+        assert epochs.pop("unlayered-any") == 48
+        assert set(epochs.values()) == {24}
 
 
 def test_quick_case_has_fewer_samples_and_epochs_but_the_same_networks():
