@@ -9,6 +9,7 @@ import numpy as np
 
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.spike_file import read_spikes
+from neuroasync.core.model.checks import must_be
 from neuroasync.core.model.model import Model
 from neuroasync.datasets.dataset import Dataset, DatasetInfo, LazySamples, join, label_kind
 from neuroasync.datasets.folds import Split, hold_out
@@ -28,6 +29,7 @@ class UserFiles:
 
     Raises:
         DatasetError: ``validation`` or ``test`` is the same file as ``train``.
+        TypeError: A path is not a string or ``os.PathLike``.
     """
 
     train: str | os.PathLike[str]
@@ -37,8 +39,12 @@ class UserFiles:
     def __post_init__(self) -> None:
         """Check that no training samples are used for validation or testing."""
         for part in ("train", "validation", "test"):
-            if (path := getattr(self, part)) is not None:
-                object.__setattr__(self, part, os.fspath(path))
+            path = getattr(self, part)
+            if path is None and part != "train":
+                continue
+            if not isinstance(path, str | os.PathLike):
+                raise TypeError(must_be(part, "a str or os.PathLike", type(path).__name__))
+            object.__setattr__(self, part, os.fspath(path))
         for part, path in (("validation", self.validation), ("test", self.test)):
             if path is not None and os.path.realpath(path) == os.path.realpath(self.train):
                 raise DatasetError(

@@ -42,6 +42,20 @@ def test_the_training_file_cannot_be_the_validation_or_test_file(tmp_path, part)
     UserFiles(train=train, validation="other.npz", test="other.npz")
 
 
+@pytest.mark.parametrize(
+    ("paths", "message"),
+    [
+        ({"train": None}, "`train` must be a str or os.PathLike, got NoneType"),
+        ({"train": b"x.npz"}, "`train` must be a str or os.PathLike, got bytes"),
+        ({"train": "x.npz", "test": 3}, "`test` must be a str or os.PathLike, got int"),
+    ],
+)
+def test_a_path_of_another_type_is_rejected(paths, message):
+    with pytest.raises(TypeError) as error:
+        UserFiles(**paths)
+    assert str(error.value) == message
+
+
 def test_without_a_validation_file_a_fifth_is_held_out():
     dataset = user_dataset("mine", some(20), test=some(5), timestep_us=1000, classes=4)
     assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (16, 4, 5)

@@ -14,6 +14,7 @@ from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.model.neurons import LIF
 from neuroasync.core.model.topology import parse_topology
 from neuroasync.core.model.topology_lexer import Item, split_items
+from neuroasync.errors import ModelError
 
 __all__ = ["VOTING", "default_topology", "with_good_output"]
 
@@ -44,6 +45,9 @@ def default_topology(samples: SpikeTrains) -> str:
 
     Args:
         samples: Training samples with labels.
+
+    Raises:
+        ModelError: The input is so large that the network has more weights than a bundle holds.
     """
     shape = "x".join(map(str, samples.shape))
     over = samples.labels_over_time
@@ -54,10 +58,18 @@ def default_topology(samples: SpikeTrains) -> str:
         # A vote against a class must be forgotten when the class changes.
         decay = f" decay={_OUTPUT_DECAY}"
         timestep_us = _divisor_near(over.every_us, timestep_us)
-    return (
+    text = (
         f"timestep_us={timestep_us}; input {shape}; "
         f"hidden1 d64; hidden2 d64; hidden3 d64; output d{classes}{decay}"
     )
+    try:
+        parse_topology(text)
+    except ModelError as error:
+        raise ModelError(
+            f"the default network does not fit an input of {shape}; choose a topology, for "
+            f"example with convolutions ({error})"
+        ) from None
+    return text
 
 
 def _timestep_us(samples: SpikeTrains) -> int:

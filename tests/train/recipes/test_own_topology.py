@@ -130,3 +130,13 @@ def test_an_interval_with_few_divisors_does_not_give_a_pass_for_each_us(every_us
     samples = SpikeTrains([3, 999_999], [0, 1], [0, 2], None, (3,), labels)
     assert default_topology(samples).startswith(f"timestep_us={timestep_us};")
     assert every_us % timestep_us == 0
+
+
+def test_an_input_that_is_too_large_for_the_default_network_is_named():
+    samples = SpikeTrains.from_trains([SpikeTrain([1000], [0])], (2, 720, 1280), np.zeros(1, int))
+    expected = (
+        r"^the default network does not fit an input of 2x720x1280; choose a topology, for example "
+        r"with convolutions \(topology, line 1, 'hidden1 d64': .* at most 67108864 weights"
+    )
+    with pytest.raises(ModelError, match=expected):
+        default_topology(samples)
