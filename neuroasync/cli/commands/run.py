@@ -149,18 +149,21 @@ def run(
             )
     recording = None if recorder is None else recorder.finish()
 
-    def write() -> None:
+    def write_record() -> None:
         if recording is not None and record is not None:
             write_recording(recording, record)
+
+    def write_intervals() -> None:
         if decisions is not None:
             write_decisions(over_time, decisions)
 
-    failure = write_error(write)
+    # If one file cannot be written, the other one still is.
+    not_recorded, not_written = write_error(write_record), write_error(write_intervals)
     summary = summarise(found, targets_of(spikes, numbers), neurons=net.model.size)
     labels = selected.labels_over_time
     timeline = None if labels is None else summarise_over_time(over_time, labels)
     if not json:
-        written = record if failure is None else None
+        written = record if not_recorded is None else None
         echo(summary_table(network.settings, summary, written, timeline))
         if timeline is not None:
             echo("", confusion_table(timeline, net.classes))
@@ -171,8 +174,9 @@ def run(
             work = workload(recording, net)
         document = summary.to_json() | neurobench_json(net.model, work)
         echo_json(document if timeline is None else document | over_time_json(timeline, over_time))
-    if failure is not None:
-        raise failure
+    for failure in (not_recorded, not_written):
+        if failure is not None:
+            raise failure
 
 
 def _duration_us(text: str | None) -> int | None:

@@ -1,7 +1,10 @@
 """The commands ``run``, ``calibrate`` and ``train`` with labels over time."""
 
+import errno
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,6 +47,23 @@ def test_run_reports_what_the_metrics_say(cli, over):
         assert file["offsets"].tolist() == spikes.labels_over_time.offsets.tolist()
         assert file["every_us"].tolist() == [MS]
         assert file["confidence"].max() <= 1
+
+
+@pytest.mark.parametrize(("lost", "kept"), [("r.npz", "d.npz"), ("d.npz", "r.npz")])
+def test_one_file_is_written_if_the_other_cannot_be(cli, over, monkeypatch, lost, kept):
+    replace_file = os.replace
+
+    def fail_for_one(source, target):
+        if str(target).endswith(lost):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace_file(source, target)
+
+    monkeypatch.setattr("neuroasync.core.formats.atomic_write.os.replace", fail_for_one)
+    result = cli("run", "over.nab", "over.npz", "--record", "r.npz", "--decisions", "d.npz")
+    assert result.exit_code == 2
+    assert f"'{lost}': cannot be written: No space left on device" in result.stderr
+    assert ("r.npz" in result.stdout) == (kept == "r.npz")
+    assert (Path(kept).exists(), Path(lost).exists()) == (True, False)
 
 
 def test_run_prints_the_accuracy_and_the_confusion(cli, over):
