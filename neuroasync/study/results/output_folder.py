@@ -112,6 +112,18 @@ class OutputFolder:
         except BundleError as error:
             raise StudyError(f"{error}; remove this file to train the network again") from error
 
+    def check_bundle(self, name: str, measurement: Measurement) -> None:
+        """Check that the bundle of a network holds the weights that were measured.
+
+        Raises:
+            StudyError: It holds others, or the file is damaged.
+        """
+        if self.read_bundle(name).digest.hex() != measurement.network.bundle_digest:
+            raise StudyError(
+                f"{str(self.bundle(name))!r} is not the network that was measured; remove this "
+                "file to train the network again"
+            )
+
     def read_recording(self, network: str, policy: str, *, stopped: bool = False) -> Recording:
         """Read the recording of one sample under an ordering policy.
 

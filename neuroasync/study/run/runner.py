@@ -151,9 +151,11 @@ class _Study:
         samples, name = self._samples.of_seed(network.seed), network.name
         self._started[name] = started = _Started(network, samples.digest)
         self._report(name, 0.0, name)
-        if (known := self._folder.measurement(name)) is not None:
+        known = self._folder.measurement(name)
+        if known is not None and self._folder.bundle(name).exists():
             if known.network.samples_digest != samples.digest:
                 raise StudyError(f"{name} was measured on other samples; use a new folder")
+            self._folder.check_bundle(name, known)
             self._finish(known)
             return
         if self._stored is None or self._stored[0] is not samples:

@@ -185,6 +185,24 @@ def test_damaged_file_is_named(finished, tmp_path, text, message):
         run_study(finished.plan, tmp_path / "out")
 
 
+def test_damaged_bundle_is_repaired_by_training_the_network_again(finished, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "out")
+    bundles = tmp_path / "out" / "bundles"
+    damaged, before = bundles / "task-layered-1.nab", results_of(tmp_path / "out")
+    for content, problem in (
+        (b"x", ".*"),
+        ((bundles / "task-layered-0.nab").read_bytes(), " is not the network that was measured"),
+    ):
+        damaged.write_bytes(content)
+        advice = "; remove this file to train the network again"
+        with pytest.raises(StudyError, match=rf"task-layered-1\.nab'{problem}{advice}"):
+            run_study(finished.plan, tmp_path / "out")
+    damaged.unlink()
+    run_study(finished.plan, tmp_path / "out")
+    assert results_of(tmp_path / "out") == before
+    assert damaged.read_bytes() == (finished.folder / "bundles" / damaged.name).read_bytes()
+
+
 def test_damaged_timings_are_repaired_by_measuring_the_network_again(finished, tmp_path):
     shutil.copytree(finished.folder, tmp_path / "out")
     timings = tmp_path / "out" / "networks" / "task-layered-1.timings.json"
