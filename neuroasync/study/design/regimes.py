@@ -15,6 +15,9 @@ which the input arrives in pieces. A hidden neuron that fires only once could no
 after its spike. So these cases also differ in this respect from ``first-1-...``, ``queued-5-...``,
 ``queued-1-dense-plain`` and ``queued-1-dense-deep``, whose hidden neurons fire at most once per
 pass. Compared with those, a gain may come from either difference.
+
+With five timesteps, the training samples are shifted at random; with one, they are not. The page
+of results lists the recipes that were tried.
 """
 
 from dataclasses import replace
