@@ -26,7 +26,9 @@ from tools.result_pages import (
 
 PAGE: Final = PAGES / "regimes.md"
 SPECIALISTS: Final[tuple[Training, ...]] = ("layered", "unlayered-random", "unlayered-momentum")
-"""Networks that were trained for one order."""
+"""Networks that were trained for one order, in every regime."""
+FIFO: Final[Training] = "unlayered-fifo"
+"""The network that was trained for fifo order, in some regimes."""
 ALL: Final[Training] = "unlayered-any"
 """The network that was trained for all orders."""
 COST_OF: Final = "queued-1-dense"
@@ -56,14 +58,15 @@ def gains(results: CaseResults) -> Rows:
 
 
 def one_for_all(results: CaseResults) -> Rows:
-    """Yield the network for all orders beside the specialists, over all run modes."""
+    """Yield the network for all orders beside those for one order, over all run modes."""
+    others = [training for training in (*SPECIALISTS, FIFO) if training in results]
     each = {
         training: [results.accuracy(training, mode).value for mode in modes(results)]
-        for training in (*SPECIALISTS, ALL)
+        for training in (*others, ALL)
     }
     means = {training: fmean(values) for training, values in each.items()}
-    best = max(SPECIALISTS, key=means.__getitem__)
-    best_of_modes = map(max, *(each[training] for training in SPECIALISTS))
+    best = max(others, key=means.__getitem__)
+    best_of_modes = map(max, *(each[training] for training in others))
     behind = max(top - value for top, value in zip(best_of_modes, each[ALL], strict=True))
     layered = own_input(results, "layer-sync")
     yield [
@@ -79,14 +82,13 @@ def one_for_all(results: CaseResults) -> Rows:
 
 def fifo(results: CaseResults) -> Rows:
     """Yield what training for fifo order gains, where a network was trained for it."""
-    training: Training = "unlayered-fifo"
-    if training not in results:
+    if FIFO not in results:
         return
     cells = []
     for size in (GROUP_SIZE, 1):
-        mode = results.case.trained_mode(training, size)
-        gain = marked(results.difference((training, mode), ("layered", mode)))
-        accuracies = [percent(results.accuracy(t, mode)) for t in ("layered", training)]
+        mode = results.case.trained_mode(FIFO, size)
+        gain = marked(results.difference((FIFO, mode), ("layered", mode)))
+        accuracies = [percent(results.accuracy(t, mode)) for t in ("layered", FIFO)]
         cells += [*accuracies, gain]
     yield [name(results), *cells]
 
