@@ -6,15 +6,16 @@ cases form a table: add a :class:`Case` to it, and ``neuroasync study --regimes`
 
 In a single timestep a refractory output neuron has one vote, so the first output spike decides.
 Therefore the output neurons here may fire more than once, and their reset subtracts the threshold.
-Every hidden population also has a direct connection to the output, so that the gradient does not
-vanish in deep networks. The *plain* networks have neither, so they differ in two ways at once.
+Every hidden population, except the first convolution, also has a direct connection to the output,
+so that the gradient does not vanish in deep networks. The *plain* networks have neither, so they
+differ in two ways at once.
 
 In ``queued-1-sparse``, ``queued-1-dense``, ``queued-1-dense-shallow`` and ``queued-1-dense-direct``
 the hidden neurons may fire more than once, too. Their single timestep is a single forward pass in
 which the input arrives in pieces. A hidden neuron that fires only once could not react to input
 after its spike. So these cases also differ in this respect from ``first-1-...``, ``queued-5-...``,
-``queued-1-dense-plain`` and ``queued-1-dense-deep``, whose hidden neurons fire at most once per
-pass. Compared with those, a gain may come from either difference.
+``queued-1-dense-plain``, ``queued-1-dense-deep`` and ``queued-1-convolutional``, whose hidden
+neurons fire at most once per pass. Compared with those, a gain may come from either difference.
 
 With five timesteps, the training samples are shifted at random; with one, they are not. The page
 of results lists the recipes that were tried.
@@ -46,10 +47,11 @@ _DENSE: Final = TrainConfig(
 _SPARSE: Final = replace(_DENSE, penalty=0.001)
 _SHIFTS: Final = {_ONE: 0, _FIVE: 1}
 """Largest random shift of training samples in pixels, by timestep. With a single timestep, shifts
-make ``layered`` less accurate, even under layer-sync."""
+made ``layered`` less accurate, even under layer-sync, in two of three regimes; in the plain one,
+they made it less accurate in other orders."""
 _ANY_ORDER: Final = "layer-sync x16; random,momentum,fifo F=1,8 prioritised,queued"
 """Run modes of ``unlayered-any``. With fewer batches under layer-sync, networks with a single
-timestep are some points less accurate under it than ``layered``; plain ones, in all modes."""
+timestep are less accurate under it, and plain ones are less accurate in all modes."""
 _MODE_FOCUS: Final = 30.0
 _REPEATED: Final = "refractory=false"
 """Neuron option with which a neuron may fire more than once per pass."""
