@@ -1,5 +1,6 @@
 """Several workers train a network with the bits of one worker."""
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -145,25 +146,25 @@ def test_workers_with_different_samples_are_refused():
     in_threads(2, different)
 
 
-def test_workers_that_round_differently_are_noticed_after_an_epoch():
+def test_workers_that_round_differently_are_noticed_after_an_epoch(monkeypatch):
+    networks = {}  # by thread: each worker has its own
+    original = SpikingNetwork.forward
+
+    def keep_and_run(network, *args):
+        networks[threading.get_ident()] = network
+        return original(network, *args)
+
+    monkeypatch.setattr(SpikingNetwork, "forward", keep_and_run)
+
     def different(exchange):
         def disturb(result):
             # As if the processor of one worker had rounded another way.
             if exchange.worker == 1 and result.batch == 3:
                 with torch.no_grad():
-                    networks[exchange.worker].values[0] += 1e-7
+                    networks[threading.get_ident()].values[0] += 1e-7
 
-        networks = {}
-        original = SpikingNetwork.forward
-
-        with pytest.MonkeyPatch.context() as patch:
-            if exchange.worker == 1:
-                patch.setattr(
-                    SpikingNetwork, "forward",
-                    lambda self, *args: networks.update({1: self}) or original(self, *args),
-                )  # fmt: skip
-            with pytest.raises(ValueError, match="no longer have the same weights"):
-                fit(TINY, TRAIN, SHORT, on_batch=disturb, exchange=exchange)
+        with pytest.raises(ValueError, match="no longer have the same weights"):
+            fit(TINY, TRAIN, SHORT, on_batch=disturb, exchange=exchange)
 
     in_threads(2, different)
 
