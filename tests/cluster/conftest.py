@@ -26,10 +26,11 @@ def dashboard():
     try:
         yield f"http://{context.dashboard_url}"
     finally:
-        ray.shutdown()
-        # Ray does not wait for the processes that it ends, which Python would report at any time.
+        # Ray does not wait for the processes that it ends, which Python would report at any time
+        # from then on, also during the shutdown.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
+            ray.shutdown()
             gc.collect()
 
 

@@ -57,8 +57,9 @@ def run_study(
         Measurements of all networks, in the order of the plan.
 
     Raises:
-        StudyError: The folder belongs to another study, another process runs a study in it, two
-            engines disagree, or a machine of the cluster has other versions.
+        StudyError: The folder belongs to another study, another process runs a study in it, one of
+            its files is damaged, two engines disagree, or a machine of the cluster has other
+            versions.
         ValueError, ImportError: A data set cannot be loaded, or a recipe does not fit it.
         FloatingPointError: A training diverged.
         TypeError: ``plan`` is no study plan, or ``cluster`` no cluster.
