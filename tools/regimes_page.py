@@ -25,10 +25,10 @@ from tools.result_pages import (
 )
 
 PAGE: Final = PAGES / "regimes.md"
-SPECIALISTS: Final[tuple[Training, ...]] = ("layered", "unlayered-random", "unlayered-momentum")
-"""Networks that were trained for one order, in every regime."""
+RANDOM_AND_MOMENTUM: Final[tuple[Training, ...]] = ("unlayered-random", "unlayered-momentum")
 FIFO: Final[Training] = "unlayered-fifo"
-"""The network that was trained for fifo order, in some regimes."""
+OTHERS: Final[tuple[Training, ...]] = ("layered", *RANDOM_AND_MOMENTUM, FIFO)
+"""The networks that were trained for one order."""
 ALL: Final[Training] = "unlayered-any"
 """The network that was trained for all orders."""
 COST_OF: Final = "queued-1-dense"
@@ -48,7 +48,7 @@ def marked(difference: PairedDifference) -> str:
 def gains(results: CaseResults) -> Rows:
     """Yield what training for random or momentum order gains over ``layered``."""
     cells = []
-    for training in SPECIALISTS[1:]:
+    for training in RANDOM_AND_MOMENTUM:
         for size in (GROUP_SIZE, 1):
             mode = results.case.trained_mode(training, size)
             layered, own = (results.accuracy(t, mode).value for t in ("layered", training))
@@ -59,14 +59,13 @@ def gains(results: CaseResults) -> Rows:
 
 def one_for_all(results: CaseResults) -> Rows:
     """Yield the network for all orders beside those for one order, over all run modes."""
-    others = [training for training in (*SPECIALISTS, FIFO) if training in results]
     each = {
         training: [results.accuracy(training, mode).value for mode in modes(results)]
-        for training in (*others, ALL)
+        for training in (*OTHERS, ALL)
     }
     means = {training: fmean(values) for training, values in each.items()}
-    best = max(others, key=means.__getitem__)
-    best_of_modes = map(max, *(each[training] for training in others))
+    best = max(OTHERS, key=means.__getitem__)
+    best_of_modes = map(max, *(each[training] for training in OTHERS))
     behind = max(top - value for top, value in zip(best_of_modes, each[ALL], strict=True))
     layered = own_input(results, "layer-sync")
     yield [
@@ -81,9 +80,7 @@ def one_for_all(results: CaseResults) -> Rows:
 
 
 def fifo(results: CaseResults) -> Rows:
-    """Yield what training for fifo order gains, where a network was trained for it."""
-    if FIFO not in results:
-        return
+    """Yield what training for fifo order gains over ``layered``."""
     cells = []
     for size in (GROUP_SIZE, 1):
         mode = results.case.trained_mode(FIFO, size)
@@ -98,7 +95,7 @@ def half_of_the_rounds(results: CaseResults) -> Rows:
     full = full_budget_mode(results)
     cells = [percent(results.accuracy("layered", full)), counted(results.rounds("layered", full))]
     found = {(row.training, row.mode): row for row in half_budget_rows(results)}
-    for training in (*SPECIALISTS[1:], ALL):
+    for training in (*RANDOM_AND_MOMENTUM, ALL):
         row = found.get((training, results.case.trained_mode(training)))
         cells += ["-", "-"] if row is None else [percent(row.accuracy), counted(row.rounds)]
     yield [name(results), *cells]
@@ -107,7 +104,7 @@ def half_of_the_rounds(results: CaseResults) -> Rows:
 def under_layer_sync(results: CaseResults) -> Rows:
     """Yield the accuracy of each network under layer-sync, in one regime."""
     if results.case.name == COST_OF:
-        for training in (*SPECIALISTS, ALL):
+        for training in (*OTHERS, ALL):
             accuracy = results.accuracy(training, full_budget_mode(results))
             yield [f"`{training}`", percent(accuracy)]
 

@@ -1,8 +1,7 @@
 """The recipes of each data set, and those for a network of the user.
 
 A *recipe* is a topology text and a training configuration. Each data set has a recipe for five of
-the study's *trainings*; some of the study's regimes also have one for the sixth,
-``unlayered-fifo``.
+the study's *trainings*; the regimes of the study also have one for the sixth, ``unlayered-fifo``.
 
 ``layered-paper`` follows the layered training of Koopman et al., arXiv 2408.05098: neurons have no
 memory between timesteps and a low threshold, the loss is computed for each timestep, and there is
