@@ -52,8 +52,8 @@ they made it less accurate in other orders."""
 _LAYER_SYNC_WEIGHT: Final = {_ONE: 16, _FIVE: 4}
 """Weight of layer-sync for ``unlayered-any``, by timestep; each other run mode has weight 1. With
 fewer batches under layer-sync, networks with a single timestep are less accurate under it, and
-plain ones are less accurate in all modes. With more of them, networks with five timesteps are less
-accurate in the other modes."""
+plain ones are less accurate in all modes. With more of them, ``queued-5-sparse`` is less accurate
+in the other modes."""
 _ANY_ORDER: Final = "layer-sync x{}; random,momentum,fifo F=1,8 prioritised,queued"
 """Run modes of ``unlayered-any``."""
 _ANY_EPOCHS: Final = 96
