@@ -48,9 +48,7 @@ def test_regimes_have_different_names_and_fit_their_data_set():
 def test_unlayered_recipes_differ_from_layered_only_in_the_policy():
     for one in (*CASES.values(), *REGIMES):
         layered = one.recipe("layered")
-        orders = {t.removeprefix("unlayered-") for t in one.trainings if "unlayered" in t} - {"any"}
-        assert orders >= ({"random", "momentum", "fifo"} if one in REGIMES else {"random"})
-        for policy in orders:
+        for policy in ("random", "momentum", *(("fifo",) if one in REGIMES else ())):
             recipe = one.recipe(f"unlayered-{policy}")
             assert recipe.topology == layered.topology
             config = replace(recipe.config, policy="layer-sync", input=layered.config.input)
