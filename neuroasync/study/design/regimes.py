@@ -50,15 +50,15 @@ _SHIFTS: Final = {_ONE: 0, _FIVE: 1}
 made ``layered`` less accurate, even under layer-sync, in two of three regimes; in the plain one,
 they made it less accurate in other orders."""
 _LAYER_SYNC_WEIGHT: Final = {_ONE: 16, _FIVE: 4}
-"""Weight of layer-sync for ``unlayered-any``, by timestep; each other run mode has weight 1. With
-fewer batches under layer-sync, networks with a single timestep are less accurate under it, and
-plain ones are less accurate in all modes. With more of them, ``queued-5-sparse`` is less accurate
-in the other modes."""
+"""Weight of layer-sync for ``unlayered-any``, by timestep; each other run mode has weight 1. On
+validation samples, ``queued-1-convolutional`` is less accurate under layer-sync with a weight of 8,
+``queued-1-dense-plain`` is less accurate in all modes with it, and ``queued-5-sparse`` is less
+accurate in 12 of 13 modes with a weight of 16."""
 _ANY_ORDER: Final = "layer-sync x{}; random,momentum,fifo F=1,8 prioritised,queued"
 """Run modes of ``unlayered-any``."""
 _ANY_EPOCHS: Final = 96
-"""Epochs of ``unlayered-any``. Of the networks for one order, only those for fifo order gain from
-48 epochs, as the page of results shows."""
+"""Epochs of ``unlayered-any``. The page of results shows what the networks for one order gain from
+more epochs than 24."""
 _MODE_FOCUS: Final = 30.0
 _REPEATED: Final = "refractory=false"
 """Neuron option with which a neuron may fire more than once per pass."""

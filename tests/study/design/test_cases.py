@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuroasync import parse_topology
+from neuroasync import parse_run_modes, parse_topology
 from neuroasync.datasets import DATASETS, load_dataset
 from neuroasync.datasets.user_data import UserFiles
 from neuroasync.errors import DatasetError
@@ -62,6 +62,15 @@ def test_only_the_network_for_all_orders_has_more_epochs_in_a_regime():
         epochs = {training: one.recipe(training).config.epochs for training in one.trainings}
         assert epochs.pop("unlayered-any") == 96
         assert set(epochs.values()) == {24}
+
+
+def test_layer_sync_has_more_weight_in_regimes_with_a_single_timestep():
+    for one in REGIMES:
+        (layer_sync, *others), weights = zip(
+            *parse_run_modes(one.recipe("unlayered-any").config.modes), strict=True
+        )
+        assert (layer_sync.name, len(others)) == ("layer-sync", 12)
+        assert weights == (4 if "-5-" in one.name else 16, *[1] * 12)
 
 
 def test_quick_case_has_fewer_samples_and_epochs_but_the_same_networks():
