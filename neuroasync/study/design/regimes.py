@@ -57,8 +57,8 @@ accurate in 12 of 13 modes with a weight of 16."""
 _ANY_ORDER: Final = "layer-sync x{}; random,momentum,fifo F=1,8 prioritised,queued"
 """Run modes of ``unlayered-any``."""
 _ANY_EPOCHS: Final = 96
-"""Epochs of ``unlayered-any``. The page of results also compares it with networks for one order that
-were trained for 48."""
+"""Epochs of ``unlayered-any``. The page of results also compares it with networks for one order
+that were trained for 48."""
 _MODE_FOCUS: Final = 30.0
 _REPEATED: Final = "refractory=false"
 """Neuron option with which a neuron may fire more than once per pass."""
