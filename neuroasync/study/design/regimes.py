@@ -94,9 +94,8 @@ def _mnist(name: str, mode: InputMode, timestep_us: int, layers: str, config: Tr
     compared: dict[Training, Recipe] = {
         training: recipe for training, recipe in recipes.items() if training != "layered-paper"
     }
-    layered, any_order = recipes["layered"], recipes["unlayered-any"]
-    compared["unlayered-fifo"] = replace(layered, config=replace(config, policy="fifo"))
-    compared["unlayered-any"] = any_order.with_training(
+    compared["unlayered-fifo"] = recipes["layered"].with_training(policy="fifo")
+    compared["unlayered-any"] = recipes["unlayered-any"].with_training(
         epochs=_ANY_EPOCHS,
         modes=_ANY_ORDER.format(_LAYER_SYNC_WEIGHT[timestep_us]),
         mode_focus=_MODE_FOCUS,
